@@ -1,0 +1,125 @@
+"""The one value that travels: what became of one probe that was due."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+NOTHING: Mapping[str, float] = MappingProxyType({})
+NO_MODELS: Mapping[str, bool] = MappingProxyType({})
+
+
+class Verdict(StrEnum):
+    """What an outcome says about its target."""
+
+    UP = "up"
+    DOWN = "down"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Reason(StrEnum):
+    """Why a target counts as down.
+
+    Each member is also a label value, so the set stays small and closed: a new way of failing is filed
+    under the nearest reason unless an operator would act on it differently.
+    """
+
+    TIMEOUT = "timeout"
+    """No complete answer within the time limit of one attempt."""
+    DNS = "dns"
+    """The name does not exist (a resolver said so)."""
+    CONNECT = "connect"
+    """Refused, or no way to the host."""
+    TLS = "tls"
+    """The handshake failed, or the certificate was refused."""
+    PROTOCOL = "protocol"
+    """The answer broke off, or is none of the protocol that was expected."""
+    STATUS = "status"
+    """An HTTP status that was not expected, redirects without end included."""
+    BODY = "body"
+    """The right status, but the body says something else, or too much."""
+    AUTH = "auth"
+    """The database refused the user or the password."""
+    NO_GREETING = "no_greeting"
+    """The database server accepted the connection and said nothing."""
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    """The database server has no connection left for anybody."""
+    READ_ONLY = "read_only"
+    """The database answers, but does not accept writes although it is expected to."""
+    QUERY = "query"
+    """The database server refused the statement, or ran out of its time."""
+    CIRCUIT_OPEN = "circuit_open"
+    """An expensive probe was held back because the circuit is open."""
+
+
+class OwnFault(StrEnum):
+    """Why a probe says nothing about its target: the cause is on the exporter's own side.
+
+    Label values too, and just as closed.
+    """
+
+    RESOLVER = "resolver"
+    """The name could not be looked up: the resolver failed or did not answer."""
+    RESOURCES = "resources"
+    """No file descriptor, no port or no memory left in the exporter or its machine."""
+    NETWORK = "network"
+    """No route from this machine, or its own firewall forbids the connection."""
+    STARVED = "starved"
+    """The exporter was suspended or got no processor time, so its time limit means nothing."""
+    HOST_BLOCKED = "host_blocked"
+    """MySQL error 1129: the server has blocked the exporter's host, and only that."""
+    USER_LIMIT = "user_limit"
+    """MySQL errors 1203 and 1226: the exporter's own database user is over its quota."""
+    INTERNAL = "internal"
+    """A defect in the exporter; the log has the trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an attempt learnt about its target, whether it is up or down."""
+
+    degraded: bool = False
+    """The target is up, but says itself that it is not at its best."""
+    message: str = ""
+    """What the target said of itself, for people; one line, no secret."""
+    models: Mapping[str, bool] = field(default=NO_MODELS)
+    """Model name → loaded, from the body of a health check."""
+    certificate_expires: float | None = None
+    """Unix time at which the first certificate of the served chain runs out; None without TLS."""
+
+
+UNSEEN = Seen()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one probe that was due.
+
+    One verdict, however many attempts it took to reach it.
+    """
+
+    target: str
+    at: float
+    """Unix time at which the first attempt started."""
+    monotonic: float
+    """The same instant on the monotonic clock (seconds; comparable only within one process)."""
+    interval: float
+    """Seconds until the next probe of this target is due: one beat."""
+    seconds: float
+    """From the start of the first attempt to the verdict, pauses between attempts included."""
+    reason: Reason | OwnFault | None
+    """None if the target is up."""
+    detail: str = ""
+    """The reason in words, for people; one line, no secret."""
+    attempts: int = 1
+    """How many attempts were made; 0 where the probe was held back."""
+    phases: Mapping[str, float] = field(default=NOTHING)
+    """Phase → seconds, of the last attempt."""
+    seen: Seen = UNSEEN
+
+    @property
+    def verdict(self) -> Verdict:
+        """Up, down or inconclusive: what the reason amounts to."""
+        if self.reason is None:
+            return Verdict.UP
+        return Verdict.DOWN if isinstance(self.reason, Reason) else Verdict.INCONCLUSIVE

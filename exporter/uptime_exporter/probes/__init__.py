@@ -1,0 +1,1 @@
+"""One way of asking each kind of target; returns, or raises with a reason."""

@@ -1,0 +1,1 @@
+"""The toolkit, usable by any asyncio application: breaker, retry, drain."""
