@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from uptime_exporter.clock import stopwatch
-from uptime_exporter.outcome import Seen
+from uptime_exporter.outcome import Reason, Seen
 
 
 class Phases:
@@ -16,14 +16,16 @@ class Phases:
     Attributes:
         seconds: Phase → seconds; a phase that was cut short is in it too.
         current: The phase that is under way, or the last one that was entered; empty before the first.
+        on_timeout: What it means if the deadline strikes now.
 
     """
 
-    __slots__ = ("current", "seconds")
+    __slots__ = ("current", "on_timeout", "seconds")
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.current = ""
+        self.on_timeout = Reason.TIMEOUT
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -39,8 +41,8 @@ class Phases:
 class Probe(Protocol):
     """One way of asking one target whether it is well.
 
-    A probe knows nothing of schedules, deadlines, retries or metrics. It asks once, takes as long as it takes,
-    and lets its caller cancel it at any point; it leaves nothing behind, neither a socket nor a query.
+    A probe knows nothing of schedules, deadlines, retries or metrics. It asks once, takes as long as it takes, and
+    lets its caller cancel it at any point; it leaves nothing behind, neither a socket nor a query.
     """
 
     async def check(self, phases: Phases) -> Seen:
