@@ -82,7 +82,7 @@ class Seen:
     """The target is up, but says itself that it is not at its best."""
     message: str = ""
     """What the target said of itself, for people; one line, no secret."""
-    models: Mapping[str, bool] = field(default=NO_MODELS)
+    models: Mapping[str, bool] = field(default_factory=lambda: NO_MODELS)
     """Model name → loaded, from the body of a health check."""
     certificate_expires: float | None = None
     """Unix time at which the first certificate of the served chain runs out; None without TLS."""
@@ -113,7 +113,7 @@ class Outcome:
     """The reason in words, for people; one line, no secret."""
     attempts: int = 1
     """How many attempts were made; 0 where the probe was held back."""
-    phases: Mapping[str, float] = field(default=NOTHING)
+    phases: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     """Phase → seconds, of the last attempt."""
     seen: Seen = UNSEEN
 
