@@ -7,13 +7,14 @@ import selectors
 class FakeClock:
     """Wall and monotonic time that a test moves.
 
-    Waiting on a `FakeLoop` moves both; `step_wall` moves one alone, as an operator or NTP would, and `suspend`
-    moves both while nothing in the program runs.
+    Waiting on a `FakeLoop` moves everything; `step_wall` sets the wall clock alone, as an operator or NTP would;
+    `suspend` closes the lid: the loop's own timers stand still meanwhile.
     """
 
     def __init__(self, wall: float = 1_767_225_600.0) -> None:
         self._wall = wall
         self._monotonic = 1000.0
+        self._awake = 0.0
 
     def wall(self) -> float:
         return self._wall
@@ -21,16 +22,23 @@ class FakeClock:
     def monotonic(self) -> float:
         return self._monotonic
 
+    def awake(self) -> float:
+        """Seconds in which the machine ran: what an event loop goes by."""
+        return self._awake
+
     def pass_time(self, seconds: float) -> None:
-        """Move both hands on."""
+        """Let time go by while the machine runs."""
+        self.suspend(seconds)
+        self._awake += seconds
+
+    def suspend(self, seconds: float) -> None:
+        """Let time go by while nothing runs."""
         self._wall += seconds
         self._monotonic += seconds
 
     def step_wall(self, seconds: float) -> None:
         """Set the wall clock, forward or back."""
         self._wall += seconds
-
-    suspend = pass_time
 
 
 class _ImpatientSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
@@ -57,4 +65,4 @@ class FakeLoop(asyncio.SelectorEventLoop):
         super().__init__(_ImpatientSelector(clock))
 
     def time(self) -> float:
-        return self.clock.monotonic()
+        return self.clock.awake()

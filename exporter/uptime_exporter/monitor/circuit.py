@@ -1,0 +1,77 @@
+"""The breaker that a caller with the target's parameters would have, fed by outcomes."""
+
+from typing import get_args
+
+from uptime_exporter.clock import Clock
+from uptime_exporter.outcome import Outcome, Verdict
+from uptime_exporter.reliability.breaker import BreakerPolicy, Closed, Open, State, StateName
+
+STATES: tuple[StateName, ...] = get_args(StateName)
+
+
+class Circuit:
+    """One target's breaker.
+
+    It never holds back a cheap probe: it says what a caller would meet. Such a caller would still fail fast for the
+    whole recovery time, although a probe succeeds meanwhile, so successes of those 60 seconds don't close it.
+
+    Attributes:
+        state: As of the latest beat.
+        since: Unix time of the latest transition, or of the start.
+        last_failure: Unix time of the latest failure, None before the first.
+        transitions: State entered → how often.
+        calls: ``success``, ``failure`` or ``rejected`` → how often.
+
+    """
+
+    def __init__(self, name: str, policy: BreakerPolicy, clock: Clock) -> None:
+        self.name = name
+        self.policy = policy
+        self._clock = clock
+        self.state: State = Closed()
+        self.since = clock.wall()
+        self.last_failure: float | None = None
+        self.transitions: dict[StateName, int] = dict.fromkeys(STATES, 0)
+        self.calls = {"success": 0, "failure": 0, "rejected": 0}
+
+    @property
+    def failures(self) -> int:
+        """In a row; while the circuit is not closed, as many as opened it."""
+        return self.state.failures if isinstance(self.state, Closed) else self.policy.threshold
+
+    @property
+    def retry_in(self) -> float | None:
+        """Seconds until a trial is allowed, None unless open."""
+        if not isinstance(self.state, Open):
+            return None
+        return max(0.0, self.state.until - self._clock.monotonic())
+
+    def beat(self) -> bool:
+        """Begin a beat; return whether a caller would be let through."""
+        self._enter(self.policy.before(self.state, self._clock.monotonic()))
+        return not isinstance(self.state, Open)
+
+    def reject(self) -> None:
+        """Count a probe that was held back."""
+        self.calls["rejected"] += 1
+
+    def feed(self, outcome: Outcome) -> None:
+        """Take what became of a probe; an inconclusive one changes nothing."""
+        if outcome.verdict is Verdict.INCONCLUSIVE:
+            return
+        healthy = outcome.verdict is Verdict.UP
+        self.calls["success" if healthy else "failure"] += 1
+        if not healthy:
+            self.last_failure = outcome.at
+        self._enter(self.policy.after(self.state, self._clock.monotonic(), healthy=healthy))
+
+    def reset(self) -> None:
+        """Close it, as an operator who knows that the target is well again."""
+        self._enter(Closed())
+
+
+    def _enter(self, state: State) -> None:
+        if state.name != self.state.name:
+            self.transitions[state.name] += 1
+            self.since = self._clock.wall()
+        self.state = state

@@ -1,0 +1,192 @@
+"""Keeps the beat of every target: one task each, which nothing that a probe does can stop."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from uptime_exporter import logs
+from uptime_exporter.clock import Clock
+from uptime_exporter.monitor.attempt import Asker
+from uptime_exporter.monitor.histogram import Histogram
+from uptime_exporter.monitor.schedule import Schedule
+from uptime_exporter.monitor.slots import Slots
+from uptime_exporter.monitor.watch import HOLDS, Watch
+from uptime_exporter.outcome import Outcome, Reason, Verdict
+from uptime_exporter.probes.protocol import Probe
+from uptime_exporter.settings import Target
+
+log = logs.get("monitor")
+
+LATENESS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
+
+Sink = Callable[[Outcome], None]
+
+
+class _Beat:
+    """One target's task and what it goes by."""
+
+    def __init__(self, watch: Watch, asker: Asker, due: float) -> None:
+        self.watch = watch
+        self.asker = asker
+        self.due = due
+        self.schedule = Schedule(watch.name, watch.settings.interval)
+        self.task: asyncio.Task[None] | None = None
+
+
+class Monitor:
+    """Asks every target once a beat and remembers what became of it.
+
+    Attributes:
+        lateness: Seconds from when a probe was due to when it began.
+
+    """
+
+    def __init__(
+        self, clock: Clock, build_probe: Callable[[Target], Probe], sink: Sink, slots: Slots | None = None
+    ) -> None:
+        self._clock = clock
+        self._build_probe = build_probe
+        self._sink = sink
+        self._slots = slots or Slots()
+        self._beats: dict[str, _Beat] = {}
+        self._watches: dict[str, Watch] = {}
+        self._all_down = False
+        self.lateness = Histogram(LATENESS)
+
+    @property
+    def watches(self) -> Mapping[str, Watch]:
+        """Target → what is known of it, in the order of the settings."""
+        return MappingProxyType(self._watches)
+
+    @property
+    def everything_down(self) -> bool:
+        """Whether all targets, at least two, are down at once: more likely this machine's fault than theirs."""
+        return len(self._watches) > 1 and all(watch.up is False for watch in self._watches.values())
+
+    def stalled(self) -> list[str]:
+        """Return the targets whose beat has stopped: overdue by more than 2.5 intervals, or their task gone."""
+        now = self._clock.monotonic()
+        return [
+            name
+            for name, beat in self._beats.items()
+            if now - beat.due > HOLDS * beat.schedule.interval or beat.task is None or beat.task.done()
+        ]
+
+    async def apply(self, targets: Mapping[str, Target]) -> None:
+        """Watch these targets from now on; those that go on keep what is known of them.
+
+        Raises:
+            SettingsError: A probe cannot be built; nothing was changed.
+
+        """
+        probes = {n: self._build_probe(t) for n, t in targets.items() if not self._unchanged(n, t)}
+        await self._stop([name for name in self._beats if name in probes or name not in targets])
+        old = self._watches
+        self._watches = {name: old.get(name) or Watch(name, t, self._clock) for name, t in targets.items()}
+        now = self._clock.monotonic()
+        for place, (name, probe) in enumerate(probes.items()):
+            watch, settings = self._watches[name], targets[name]
+            watch.adopt(settings)
+            first = Schedule(name, settings.interval).first(now, place=place, of=len(probes))
+            beat = _Beat(watch, Asker(name, settings, probe, self._clock, self._slots.slot), first)
+            beat.task = asyncio.create_task(self._keep_asking(beat), name=f"beat of {name}")
+            self._beats[name] = beat
+
+    async def stop(self) -> None:
+        """Cancel every probe and wait until none is left."""
+        await self._stop(list(self._beats))
+
+    def reset(self, circuit: str) -> Watch:
+        """Close the circuit of that name.
+
+        Raises:
+            KeyError: There is none.
+
+        """
+        watch = self._watches[circuit]
+        watch.circuit.reset()
+        log.info("circuit reset by hand", circuit=circuit)
+        return watch
+
+    def _unchanged(self, name: str, target: Target) -> bool:
+        return name in self._beats and self._watches[name].settings == target
+
+    async def _stop(self, names: list[str]) -> None:
+        tasks = [task for name in names if (task := self._beats.pop(name).task)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keep_asking(self, beat: _Beat) -> None:
+        while True:
+            while (wait := beat.due - self._clock.monotonic()) > 0:
+                await asyncio.sleep(wait)
+            began = self._clock.monotonic()
+            try:
+                self._take(beat.watch, await self._outcome(beat))
+            except Exception:
+                log.exception("a beat has a defect; the next one follows all the same", target=beat.watch.name)
+            beat.due = beat.schedule.after(began, self._clock.monotonic())
+
+    async def _outcome(self, beat: _Beat) -> Outcome:
+        watch = beat.watch
+        let_through = watch.circuit.beat()
+        if watch.settings.expensive and not let_through:
+            return self._held_back(watch)
+        return await beat.asker.ask(lambda: self.lateness.observe(self._clock.monotonic() - beat.due))
+
+    def _held_back(self, watch: Watch) -> Outcome:
+        return Outcome(
+            target=watch.name,
+            at=self._clock.wall(),
+            monotonic=self._clock.monotonic(),
+            interval=watch.settings.interval,
+            seconds=0.0,
+            reason=Reason.CIRCUIT_OPEN,
+            detail=f"held back for another {watch.circuit.retry_in or 0:.0f} s: the circuit is open",
+            attempts=0,
+        )
+
+    def _take(self, watch: Watch, outcome: Outcome) -> None:
+        before, state = watch.known, watch.circuit.state
+        previous, since = watch.latest, watch.since
+        watch.record(outcome)
+        if outcome.reason is Reason.CIRCUIT_OPEN:
+            watch.circuit.reject()
+        else:
+            watch.circuit.feed(outcome)
+        _tell(before, previous, outcome, lasted=outcome.at - since)
+        if watch.circuit.state.name != state.name:
+            log.info("circuit changed", circuit=watch.name, was=state.name, state=watch.circuit.state.name)
+        self._tell_of_all()
+        self._sink(outcome)
+
+    def _tell_of_all(self) -> None:
+        if self.everything_down and not self._all_down:
+            log.error("every target is down at once: look at this machine's network first", targets=len(self._watches))
+        self._all_down = self.everything_down
+
+
+def _tell(before: Outcome | None, previous: Outcome | None, outcome: Outcome, *, lasted: float) -> None:
+    """Log a change of state with its reason, and nothing else."""
+    fields = {"target": outcome.target}
+    if outcome.reason is not None:
+        fields |= {"reason": outcome.reason.value, "detail": outcome.detail, "attempts": str(outcome.attempts)}
+    was = None if before is None else (before.verdict, before.reason)
+    match outcome.verdict:
+        case Verdict.INCONCLUSIVE:
+            if previous is None or previous.reason is not outcome.reason:
+                log.warning("nothing is known of the target: the fault is on our side", **fields)
+        case Verdict.DOWN:
+            if was is None or was[0] is not Verdict.DOWN:
+                log.error("target is down", **fields)
+            elif was[1] is not outcome.reason:
+                log.error("target is down for another reason", **fields)
+        case Verdict.UP:
+            if was is None:
+                log.info("target is up", **fields, degraded=outcome.seen.degraded)
+            elif was[0] is Verdict.DOWN:
+                log.info("target is up again", **fields, down_seconds=round(lasted, 1))
+            elif before is not None and before.seen.degraded != outcome.seen.degraded:
+                word = "degraded" if outcome.seen.degraded else "no longer degraded"
+                log.warning(f"target is {word}", **fields, said=outcome.seen.message)

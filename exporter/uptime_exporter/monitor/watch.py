@@ -1,0 +1,129 @@
+"""What is known of one target."""
+
+from collections import deque
+from collections.abc import Mapping
+
+from uptime_exporter.clock import Clock
+from uptime_exporter.monitor.circuit import Circuit
+from uptime_exporter.monitor.histogram import Histogram
+from uptime_exporter.outcome import NO_MODELS, Outcome, OwnFault, Reason, Verdict
+from uptime_exporter.reliability.breaker import BreakerPolicy
+from uptime_exporter.settings import Target
+
+HISTORY = 100
+"""Outcomes kept: the seed's history of 100 checks."""
+
+HOLDS = 2.5
+"""Beats for which a verdict stands; after that nobody knows."""
+
+DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Watch:
+    """One target: its settings, its circuit, its last outcomes and its counts.
+
+    Attributes:
+        history: The last 100 outcomes, oldest first, inconclusive ones included.
+        probes: Probes that gave a verdict.
+        attempts: Attempts of all probes.
+        failures: Reason → probes that found the target down; every reason is there.
+        inconclusive: Own fault → probes that say nothing; every one is there.
+        durations: Of whole probes.
+        last_run, last_success: Unix times at which such a probe began; None before the first.
+        certificate_expires: Unix time, as last seen.
+
+    """
+
+    def __init__(self, name: str, settings: Target, clock: Clock) -> None:
+        self.name = name
+        self.settings = settings
+        self._clock = clock
+        self.began = clock.wall()
+        self.circuit = Circuit(name, _policy(settings), clock)
+        self.history: deque[Outcome] = deque(maxlen=HISTORY)
+        self.probes = 0
+        self.attempts = 0
+        self.failures: dict[Reason, int] = dict.fromkeys(Reason, 0)
+        self.inconclusive: dict[OwnFault, int] = dict.fromkeys(OwnFault, 0)
+        self.durations = Histogram(DURATIONS)
+        self.last_run: float | None = None
+        self.last_success: float | None = None
+        self.certificate_expires: float | None = None
+        self._known: Outcome | None = None
+        self._spell_began: float | None = None
+
+    def adopt(self, settings: Target) -> None:
+        """Go on under new settings, with all that is known."""
+        self.settings = settings
+        self.circuit.policy = _policy(settings)
+
+    @property
+    def latest(self) -> Outcome | None:
+        """The last outcome, whatever it was."""
+        return self.history[-1] if self.history else None
+
+    @property
+    def known(self) -> Outcome | None:
+        """The last outcome with a verdict, while it stands; None when nobody knows."""
+        known = self._known
+        if known is None or self._clock.monotonic() - known.monotonic > HOLDS * known.interval:
+            return None
+        return known
+
+    @property
+    def up(self) -> bool | None:
+        """Whether the target is up; None while unknown."""
+        known = self.known
+        return None if known is None else known.reason is None
+
+    @property
+    def degraded(self) -> bool:
+        """Whether it is up, but says itself that it is not at its best."""
+        known = self.known
+        return known is not None and known.reason is None and known.seen.degraded
+
+    @property
+    def models(self) -> Mapping[str, bool]:
+        """Model → loaded, as the last verdict saw it."""
+        known = self.known
+        return NO_MODELS if known is None else known.seen.models
+
+    @property
+    def since(self) -> float:
+        """Unix time since which the target has been what it is now: up, down or unknown."""
+        if self._known is None or self._spell_began is None:
+            return self.began
+        if self.known is None:
+            return self._known.at + HOLDS * self._known.interval
+        return self._spell_began
+
+    @property
+    def success_ratio(self) -> float | None:
+        """Part of the verdicts among the last 100 outcomes that were "up", 0 to 1; None without any."""
+        verdicts = [o.verdict for o in self.history if o.verdict is not Verdict.INCONCLUSIVE]
+        return verdicts.count(Verdict.UP) / len(verdicts) if verdicts else None
+
+    def record(self, outcome: Outcome) -> None:
+        """Take in what became of a probe."""
+        stands = self.known
+        self.history.append(outcome)
+        self.attempts += outcome.attempts
+        self.last_run = outcome.at
+        self.durations.observe(outcome.seconds)
+        if outcome.seen.certificate_expires is not None:
+            self.certificate_expires = outcome.seen.certificate_expires
+        if isinstance(outcome.reason, OwnFault):
+            self.inconclusive[outcome.reason] += 1
+            return
+        self.probes += 1
+        if outcome.reason is None:
+            self.last_success = outcome.at
+        else:
+            self.failures[outcome.reason] += 1
+        if stands is None or stands.verdict is not outcome.verdict:
+            self._spell_began = outcome.at
+        self._known = outcome
+
+
+def _policy(settings: Target) -> BreakerPolicy:
+    return BreakerPolicy(settings.failure_threshold, settings.recovery_timeout)
