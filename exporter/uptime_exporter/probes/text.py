@@ -1,0 +1,13 @@
+"""What a stranger wrote, made fit for one line of a log."""
+
+DETAIL = 80
+"""Characters of a stranger's text that an error message quotes at most."""
+
+
+def one_line(text: str, limit: int = DETAIL) -> str:
+    """Return *text* on one line, without control characters, at most *limit* characters long."""
+    head = text[: 4 * limit]
+    clean = " ".join("".join(c if c.isprintable() else " " for c in head).split())
+    if len(clean) > limit or len(text) > len(head):
+        return clean[: limit - 1] + "…"
+    return clean
