@@ -1,0 +1,1 @@
+"""Something to watch: stand-ins for a whole system, with faults that can be switched on and off."""
