@@ -1,5 +1,19 @@
 """What the file may say; the only place with YAML, environment, defaults and units."""
 
+from uptime_exporter.settings.load import load_settings
 from uptime_exporter.settings.model import HttpTarget, MysqlTarget, Settings, Sla, Target, TcpTarget, Tls
+from uptime_exporter.settings.redaction import secrets_of
+from uptime_exporter.settings.values import duration
 
-__all__ = ["HttpTarget", "MysqlTarget", "Settings", "Sla", "Target", "TcpTarget", "Tls"]
+__all__ = [
+    "HttpTarget",
+    "MysqlTarget",
+    "Settings",
+    "Sla",
+    "Target",
+    "TcpTarget",
+    "Tls",
+    "duration",
+    "load_settings",
+    "secrets_of",
+]

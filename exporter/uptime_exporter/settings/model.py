@@ -1,49 +1,64 @@
 """Every setting: its name, unit, default and bounds."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    HttpUrl,
-    SecretStr,
-    StringConstraints,
-    model_validator,
-)
-
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from uptime_exporter.reliability.retry import RetryPolicy
-
-DAY = 86_400.0
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY}
-
-
-def _seconds(value: object) -> object:
-    """Read ``30d`` or ``90m`` as seconds; leave a plain number alone."""
-    if isinstance(value, str) and value[-1:] in UNITS and value[:-1].replace(".", "", 1).isdigit():
-        return float(value[:-1]) * UNITS[value[-1]]
-    return value
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=DAY, allow_inf_nan=False)]
-Window = Annotated[float, BeforeValidator(_seconds), Field(ge=3600, le=400 * DAY, allow_inf_nan=False)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-"""Lower case, so that an environment variable can name it too."""
-Host = Annotated[str, StringConstraints(min_length=1, max_length=253, strip_whitespace=True)]
-Status = Annotated[int, Field(ge=100, le=599)]
-Scalar = str | bool | int | float
+from uptime_exporter.settings.values import (
+    DAY,
+    Count,
+    DatabaseUser,
+    HeaderName,
+    HeaderValue,
+    Host,
+    Listen,
+    Method,
+    Name,
+    Names,
+    Part,
+    Password,
+    Pause,
+    Port,
+    Redirects,
+    Retries,
+    Scalars,
+    Seconds,
+    Statuses,
+    Threshold,
+    Token,
+    Url,
+    UserName,
+    Window,
+    host_and_port,
+    is_address,
+    wrong,
+)
 
 
 class _Model(BaseModel):
     """A typing error in a key is a mistake, and nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+    def _broken_rules(self) -> Iterator[PydanticCustomError]:
+        """Yield what fields that are fine by themselves get wrong together."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _keeps_its_rules(self) -> Self:
+        # Several validators would stop at the first broken rule; a reader of `check` wants all of them.
+        broken = [InitErrorDetails(type=rule, loc=(), input=None) for rule in self._broken_rules()]
+        if broken:
+            raise ValidationError.from_exception_data(type(self).__name__, broken, hide_input=True)
+        return self
 
 
 class Tls(_Model):
@@ -54,15 +69,15 @@ class Tls(_Model):
     cert_file: Path | None = None
     """PEM file of the client certificate; `key_file` goes with it."""
     key_file: Path | None = None
+    """PEM file of the client certificate's private key, without a passphrase."""
     server_name: Host | None = None
     """The name that the certificate must carry, where it is not the host's."""
     insecure_skip_verify: bool = False
+    """Accept any certificate. Its expiry is still watched."""
 
-    @model_validator(mode="after")
-    def _certificate_and_key_go_together(self) -> Self:
+    def _broken_rules(self) -> Iterator[PydanticCustomError]:
         if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError("cert_file and key_file go together")
-        return self
+            yield wrong("cert_file and key_file go together: give both, or neither", "cert_file", "key_file")
 
 
 class _Target(_Model):
@@ -71,12 +86,12 @@ class _Target(_Model):
     interval: Seconds = 30.0
     """One beat: seconds from one probe to the next."""
     timeout: Seconds = 5.0
-    """One attempt, everything included."""
-    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    """Seconds that one attempt may take, everything included."""
+    retries: Retries = 2
     """Further attempts that must fail too before the target counts as down."""
-    retry_backoff: Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=3600, allow_inf_nan=False)] = 1.0
+    retry_backoff: Pause = 1.0
     """Seconds before the first retry; doubles, with jitter."""
-    failure_threshold: Annotated[int, Field(ge=1, le=10_000)] = 5
+    failure_threshold: Threshold = 5
     """Failed beats in a row that open the circuit."""
     recovery_timeout: Seconds = 60.0
     """Seconds for which the circuit stays open."""
@@ -88,66 +103,117 @@ class _Target(_Model):
         """How a failure is confirmed within the beat."""
         return RetryPolicy(retries=self.retries, backoff=self.retry_backoff)
 
-    @model_validator(mode="after")
-    def _answer_before_the_next_question(self) -> Self:
-        if self.timeout >= self.interval:
-            raise ValueError(f"timeout ({self.timeout:g}s) must be shorter than interval ({self.interval:g}s)")
+    def _broken_rules(self) -> Iterator[PydanticCustomError]:
+        yield from self._answer_before_the_next_question()
+
+    def _answer_before_the_next_question(self) -> Iterator[PydanticCustomError]:
         longest = self.retry_policy.longest(self.timeout)
-        if longest >= self.interval:
-            raise ValueError(
+        if self.timeout >= self.interval:
+            yield wrong(
+                f"timeout ({self.timeout:g}s) must be shorter than interval ({self.interval:g}s)",
+                *("timeout", "interval"),
+            )
+        elif longest >= self.interval:
+            yield wrong(
                 f"{self.retries + 1} attempts of {self.timeout:g}s and the pauses between them can take "
                 f"{longest:g}s, which must be shorter than interval ({self.interval:g}s); "
-                "lower timeout, retries or retry_backoff, or raise interval"
+                "lower timeout, retries or retry_backoff, or raise interval",
+                *("timeout", "retries", "retry_backoff", "interval"),
             )
-        return self
 
 
 class HttpTarget(_Target):
     """A server that is asked over HTTP."""
 
     kind: Literal["http"] = "http"
-    url: HttpUrl
-    method: Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,16}$")] = "GET"
-    headers: Mapping[str, SecretStr] = Field(default_factory=dict)
+    """Says that this is one."""
+    url: Annotated[Url, Field(repr=False)]
+    """``http://`` or ``https://``, without user name and password."""
+    method: Method = "GET"
+    """Of the request."""
+    headers: Mapping[HeaderName, HeaderValue] = Field(default_factory=dict)
     """Sent with the request; values are treated as secrets."""
-    body: str | None = None
-    username: str | None = None
-    password: SecretStr | None = None
+    body: Annotated[str | None, Field(repr=False)] = None
+    """Sent with the request, as UTF-8."""
+    username: UserName | None = None
+    """For basic authentication; `password` or `password_file` goes with it."""
+    password: Password | None = None
+    """For basic authentication; after loading, whichever way it came."""
     password_file: Path | None = None
-    bearer_token: SecretStr | None = None
+    """File that holds the password; one line break at its end is not part of it."""
+    bearer_token: Token | None = None
+    """Sent as ``Authorization: Bearer …``; after loading, whichever way it came."""
     bearer_token_file: Path | None = None
-    expect_status: tuple[Status, ...] = ()
+    """File that holds the token; one line break at its end is not part of it."""
+    expect_status: Statuses = ()
     """Statuses that count as up; empty: any from 200 to 299."""
-    expect_json: Mapping[str, tuple[Scalar, ...]] | None = None
+    expect_json: Mapping[str, Scalars] | None = None
     """Dotted path in the JSON body → values that count as up.
 
-    Unset: any body does, unless it is a JSON object whose `status` says that it is unwell. Empty: any body does.
+    Unset: any body does, unless it is a JSON object whose `status` says that it is unwell. Empty: any body
+    does.
     """
-    degraded_json: Mapping[str, tuple[Scalar, ...]] = {"status": ("degraded",)}
-    """Dotted path in the JSON body → values that count as degraded (and up, where `expect_json` allows them)."""
-    max_redirects: Annotated[int, Field(ge=0, le=20)] = 0
+    degraded_json: Mapping[str, Scalars] = {"status": ("degraded",)}
+    """Dotted path in the JSON body → values that count as degraded (and up, if `expect_json` allows them)."""
+    max_redirects: Redirects = 0
     """How many redirects are followed; 0: none, a redirect is a status like any other."""
-    max_body_bytes: Annotated[int, Field(ge=0, le=1 << 30)] = 1 << 20
+    max_body_bytes: Count = 1 << 20
     """A longer body (after decompression, or on the wire) counts as down."""
     tls: Tls = Tls()
+    """For ``https://``."""
 
     @property
     def address(self) -> str:
         """Scheme, host, port and path: what may be shown."""
-        url = self.url
-        host = f"[{url.host}]" if url.host and ":" in url.host.strip("[]") and not url.host.startswith("[") else url.host
-        return f"{url.scheme}://{host}:{url.port}{url.path or '/'}"
+        return f"{self.url.scheme}://{self.url.host}:{self.url.port}{self.url.path or '/'}"
+
+    def _broken_rules(self) -> Iterator[PydanticCustomError]:
+        yield from super()._broken_rules()
+        yield from self._name_and_password_go_together()
+        yield from self._authorize_one_way()
+        yield from self._send_each_header_once()
+
+    def _name_and_password_go_together(self) -> Iterator[PydanticCustomError]:
+        if self.password is None and self.username is not None:
+            yield wrong("username needs a password; add password_file, or password", "username")
+        if self.password is not None and self.username is None:
+            yield wrong("a password needs a username; add it", "password_file", "password")
+
+    def _authorize_one_way(self) -> Iterator[PydanticCustomError]:
+        by_hand = [f"headers.{name}" for name in self.headers if name.lower() == "authorization"]
+        ways = [
+            *(["username"] if self.username is not None or self.password is not None else []),
+            *(["bearer_token"] if self.bearer_token is not None else []),
+            *by_hand,
+        ]
+        if len(ways) > 1:
+            yield wrong(
+                f"{' and '.join(ways)} would each set the Authorization header; keep one",
+                *("bearer_token", "bearer_token_file", "username"),
+            )
+
+    def _send_each_header_once(self) -> Iterator[PydanticCustomError]:
+        seen = Counter(name.lower() for name in self.headers)
+        for name, times in seen.items():
+            if times > 1:
+                yield wrong(f"the header {name} is given {times} times; keep one", "headers")
 
 
 class MysqlTarget(_Target):
     """A MySQL or MariaDB server that is asked ``SELECT 1``."""
 
     kind: Literal["mysql"] = "mysql"
+    """Says that this is one."""
     host: Host = "localhost"
+    """Of the server."""
     port: Port = 3306
-    user: Annotated[str, StringConstraints(min_length=1, max_length=128)] = "uptime"
+    """Of the server."""
+    user: DatabaseUser = "uptime"
+    """An account of the server; USAGE is enough."""
     password: SecretStr | None = None
+    """Of the account; after loading, whichever way it came."""
     password_file: Path | None = None
+    """File that holds the password; one line break at its end is not part of it."""
     expect_writable: bool = False
     """Count a server with ``read_only`` on as down."""
     tls: Tls | None = None
@@ -163,8 +229,11 @@ class TcpTarget(_Target):
     """A port that must accept a connection."""
 
     kind: Literal["tcp"] = "tcp"
+    """Says that this is one."""
     host: Host
+    """That listens."""
     port: Port
+    """That is connected to."""
 
     @property
     def address(self) -> str:
@@ -173,13 +242,19 @@ class TcpTarget(_Target):
 
 
 Target = Annotated[HttpTarget | MysqlTarget | TcpTarget, Field(discriminator="kind")]
+KINDS: Mapping[str, type[HttpTarget | MysqlTarget | TcpTarget]] = {
+    "http": HttpTarget,
+    "mysql": MysqlTarget,
+    "tcp": TcpTarget,
+}
 
 
 class Sla(_Model):
     """A promise: that all its targets are up together for a part of a window."""
 
-    targets: Annotated[tuple[Name, ...], Field(min_length=1)]
-    objective: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.999
+    targets: Names
+    """Names of the targets; each must be up for the promise to be."""
+    objective: Part = 0.999
     """Part of the time, 0 to 1."""
     window: Window = 30 * DAY
     """Seconds; rolling."""
@@ -189,29 +264,57 @@ def _host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-class Settings(BaseSettings):
-    """The whole of the settings, checked."""
+class Settings(_Model):
+    """The whole of the settings, checked; made by `load_settings`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="UPTIME_", env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
-    )
-
-    listen: str = "127.0.0.1:10999"
-    """Host and port of the metrics and the page."""
+    listen: Listen = "127.0.0.1:10999"
+    """Host and port of the metrics and the page; ``:10999`` is all interfaces."""
     ledger: Path = Path("uptime.db")
-    """The file in which the account of the promise lasts."""
-    admin_token: SecretStr | None = None
-    """Who shows it may reset breakers and reload."""
+    """The file in which the account of the promise lasts; its directory must exist and be writable."""
+    admin_token: Token | None = None
+    """Who shows it may reset breakers and reload; after loading, whichever way it came."""
     admin_token_file: Path | None = None
+    """File that holds the token; one line break at its end is not part of it."""
     log_format: Literal["logfmt", "json"] = "logfmt"
+    """How a line of the log looks."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least serious lines that are logged."""
     shutdown_timeout: Seconds = 30.0
     """Seconds that requests in flight get after SIGTERM."""
     interval: Seconds = 30.0
+    """One beat, in seconds, of targets that do not set their own; so are the next five."""
     timeout: Seconds = 5.0
-    retries: Annotated[int, Field(ge=0, le=10)] = 2
-    retry_backoff: Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=3600, allow_inf_nan=False)] = 1.0
-    failure_threshold: Annotated[int, Field(ge=1, le=10_000)] = 5
+    """Seconds that one attempt may take, everything included."""
+    retries: Retries = 2
+    """Further attempts that must fail too before a target counts as down."""
+    retry_backoff: Pause = 1.0
+    """Seconds before the first retry; doubles, with jitter."""
+    failure_threshold: Threshold = 5
+    """Failed beats in a row that open a circuit."""
     recovery_timeout: Seconds = 60.0
-    targets: Mapping[Name, Target]
+    """Seconds for which a circuit stays open."""
+    targets: Annotated[Mapping[Name, Target], Field(min_length=1)]
+    """Name → what is watched."""
     slas: Mapping[Name, Sla]
+    """Name → a promise over several targets, or over the target of that name."""
+
+    @property
+    def listen_host(self) -> str:
+        """The host to listen on, IPv6 without brackets; empty: all interfaces."""
+        return host_and_port(self.listen)[0]
+
+    @property
+    def listen_port(self) -> int:
+        """The port to listen on; 0: any that is free."""
+        return host_and_port(self.listen)[1]
+
+    @property
+    def listens_on_loopback(self) -> bool:
+        """Whether only this machine can reach the listener."""
+        host = self.listen_host
+        return host == "localhost" or (is_address(host) and ip_address(host).is_loopback)
+
+    @property
+    def promises(self) -> Mapping[str, Sla]:
+        """Every promise by name: those of `slas`, and one for each target, named like it."""
+        return {**{name: Sla(targets=(name,)) for name in self.targets}, **self.slas}
