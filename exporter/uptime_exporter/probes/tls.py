@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -78,6 +79,18 @@ class TlsClient:
         self.context = build_context(tls, alpn)
         self._trusting = build_context(tls.model_copy(update={"insecure_skip_verify": True}), alpn)
         _require_usable_name(self.context, self.name)
+
+    def named(self, name: str) -> "TlsClient":
+        """Return the same for another host, which a redirect led to.
+
+        Raises:
+            SettingsError: No certificate can carry that name.
+
+        """
+        other = copy(self)
+        other.name = name.rstrip(".")
+        _require_usable_name(self.context, other.name)
+        return other
 
     async def handshake(self, sock: socket.socket) -> "TlsStream":
         """Return *sock* with TLS on it; closing it stays with the caller where this raises.
@@ -327,14 +340,15 @@ def refused(
             words = f"the certificate of {address} {_why_refused(error, name, chain, expires)}"
             return ProbeFailure(Reason.TLS, words, seen)
         case ssl.SSLError():
-            return ProbeFailure(Reason.TLS, _handshake_words(error, address), seen)
+            return ProbeFailure(Reason.TLS, handshake_words(error, address), seen)
         case ConnectionError():
             return ProbeFailure(Reason.TLS, _BROKEN_OFF.format(address), seen)
         case _:
             return from_os_error(error, address, Reason.TLS, seen)
 
 
-def _handshake_words(error: ssl.SSLError, address: str) -> str:
+def handshake_words(error: ssl.SSLError, address: str) -> str:
+    """Say what OpenSSL's *error* means; that a client certificate is wanted shows after the handshake."""
     reason = error.reason or "UNEXPECTED_EOF_WHILE_READING"
     known = _HANDSHAKE_WORDS.get(reason)
     return known.format(address) if known else f"{address}: TLS failed: {reason.lower().replace('_', ' ')}"

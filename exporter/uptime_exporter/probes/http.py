@@ -1,0 +1,179 @@
+"""Ask a server over HTTP, and believe its body more than its status."""
+
+import base64
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from http import HTTPStatus
+
+import httpx
+
+from uptime_exporter import __version__
+from uptime_exporter.errors import Inconclusive, ProbeFailure
+from uptime_exporter.outcome import UNSEEN, Reason, Seen
+from uptime_exporter.probes.dial import Dialler
+from uptime_exporter.probes.health import judge, observe
+from uptime_exporter.probes.protocol import Phases
+from uptime_exporter.probes.text import one_line
+from uptime_exporter.probes.tls import TlsClient
+from uptime_exporter.probes.transport import FreshConnection
+from uptime_exporter.settings import HttpTarget
+
+_BASE_HEADERS = {
+    "User-Agent": f"uptime-exporter/{__version__}",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",  # nothing to unpack is nothing to be bombed with
+}
+_ANY_SUCCESS = range(200, 300)
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PORTS = {"http": 80, "https": 443}
+
+
+class HttpProbe:
+    """Sends one request on a fresh connection and judges the response."""
+
+    def __init__(self, target: HttpTarget, dialler: Dialler | None = None) -> None:
+        """Get ready; whatever can be prepared is.
+
+        Raises:
+            SettingsError: A file for TLS cannot be used.
+
+        """
+        self._target = target
+        self._url = httpx.URL(str(target.url))
+        tls = TlsClient(target.tls, self._url.raw_host.decode("ascii"), alpn=("http/1.1",))
+        self._server_name = tls.name
+        self._transport = FreshConnection(
+            tls, max_body_bytes=target.max_body_bytes, dialler=dialler or Dialler()
+        )
+        self._base_headers = httpx.Headers(_BASE_HEADERS)
+        self._own_headers = httpx.Headers({**_BASE_HEADERS, **_secret_headers(target)})
+
+    async def check(self, phases: Phases) -> Seen:
+        """Return what was seen if the response is one that counts as up.
+
+        Phases: ``resolve``, ``connect``, ``tls``, ``processing`` (until the response's head is there),
+        ``transfer``; those of redirects that are followed add up.
+
+        Raises:
+            ProbeFailure: dns, connect, tls, protocol, status or body.
+            Inconclusive: The fault is on our side.
+
+        """
+        seen = UNSEEN
+        request = self._first_request()
+        for _ in range(self._target.max_redirects + 1):
+            request.extensions["phases"] = phases
+            with _remembering(seen):
+                response = await self._transport.handle_async_request(request)
+            try:
+                seen = _both(seen, response.extensions["seen"])
+                if not self._leads_on(response):
+                    return await self._judge(response, seen)
+            finally:
+                await response.aclose()
+            request = self._next_request(request, response, seen)
+        raise ProbeFailure(Reason.STATUS, f"more than {self._target.max_redirects} redirects", seen)
+
+    def _first_request(self) -> httpx.Request:
+        body = None if self._target.body is None else self._target.body.encode()
+        return self._request(self._target.method, self._url, body, ours=True)
+
+    def _request(self, method: str, url: httpx.URL, body: bytes | None, *, ours: bool) -> httpx.Request:
+        """Return a request; only our own server gets what the settings add to it, secrets above all."""
+        return httpx.Request(
+            method,
+            url,
+            headers=self._own_headers if ours else self._base_headers,
+            content=body,
+            extensions={"sni_hostname": self._server_name, "ours": True} if ours else {"ours": False},
+        )
+
+    def _leads_on(self, response: httpx.Response) -> bool:
+        return (
+            self._target.max_redirects > 0
+            and response.status_code in _REDIRECTS
+            and response.status_code not in self._target.expect_status
+            and "location" in response.headers
+        )
+
+    def _next_request(self, request: httpx.Request, response: httpx.Response, seen: Seen) -> httpx.Request:
+        try:
+            url = request.url.join(response.headers["location"]).copy_with(fragment=None)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise ProbeFailure(Reason.STATUS, "redirects to what is no URL", seen) from error
+        if url.scheme not in _PORTS or not url.host:
+            raise ProbeFailure(Reason.STATUS, f"redirects to {_shown(url)}, which is not HTTP", seen)
+        ours = request.extensions["ours"] and _origin(url) == _origin(self._url)
+        if _becomes_get(response.status_code, request.method):
+            return self._request("GET", url, None, ours=ours)
+        return self._request(request.method, url, request.content or None, ours=ours)
+
+    async def _judge(self, response: httpx.Response, seen: Seen) -> Seen:
+        if response.status_code in (self._target.expect_status or _ANY_SUCCESS):
+            body = await _read(response)
+            return judge(body, self._target.expect_json, self._target.degraded_json, seen)
+        with contextlib.suppress(ProbeFailure, Inconclusive):  # the status is reason enough
+            seen = observe(await _read(response), seen)
+        raise ProbeFailure(Reason.STATUS, self._why_unexpected(response), seen)
+
+    def _why_unexpected(self, response: httpx.Response) -> str:
+        wanted = " or ".join(map(str, self._target.expect_status)) or "200 to 299"
+        words = f"answered {_named(response.status_code)}, expected {wanted}"
+        if response.status_code in _REDIRECTS and not self._target.max_redirects:
+            return f"{words}; redirects are not followed (max_redirects: 0)"
+        return words
+
+
+def _secret_headers(target: HttpTarget) -> Mapping[str, str]:
+    """Return what the settings add to the request."""
+    headers = {name: value.get_secret_value() for name, value in target.headers.items()}
+    if target.bearer_token is not None:
+        headers["Authorization"] = f"Bearer {target.bearer_token.get_secret_value()}"
+    if target.username is not None and target.password is not None:
+        pair = f"{target.username}:{target.password.get_secret_value()}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode('ascii')}"
+    return headers
+
+
+async def _read(response: httpx.Response) -> bytes:
+    return b"".join([piece async for piece in response.aiter_raw()])
+
+
+@contextmanager
+def _remembering(seen: Seen) -> Iterator[None]:
+    """Let a failure carry what was seen before it, on the way here."""
+    try:
+        yield
+    except ProbeFailure as failure:
+        raise ProbeFailure(failure.reason, failure.detail, _both(seen, failure.seen)) from failure
+
+
+def _both(before: Seen, now: Seen) -> Seen:
+    """Return *now* with the certificate that runs out first."""
+    known = [at for at in (before.certificate_expires, now.certificate_expires) if at is not None]
+    return replace(now, certificate_expires=min(known, default=None))
+
+
+def _becomes_get(status: int, method: str) -> bool:
+    """Return whether a redirect leads to another page, and does not want the same again (RFC 9110, 15.4)."""
+    return (status == HTTPStatus.SEE_OTHER and method != "HEAD") or (
+        status in (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FOUND) and method == "POST"
+    )
+
+
+def _origin(url: httpx.URL) -> Sequence[str | int | None]:
+    return url.scheme, url.host, url.port or _PORTS[url.scheme]
+
+
+def _shown(url: httpx.URL) -> str:
+    """Return what may be shown of *url*: neither query nor user."""
+    return one_line(f"{url.scheme}://{url.host}{url.path}")
+
+
+def _named(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
