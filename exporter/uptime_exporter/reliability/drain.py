@@ -20,8 +20,8 @@ SERVICE_RESTART = 1012
 class GracefulShutdown:
     """Counts the requests in flight, and waits for them once the end has begun.
 
-    Belongs to one event loop and takes its time from it. A request is in flight until its application returns,
-    so streams and background tasks count to their end; a WebSocket, which may never end, doesn't count.
+    Belongs to one event loop and takes its time from it. A request is in flight until the application returns
+    from it: streams and background tasks count to their end. A WebSocket, which may never end, doesn't count.
 
     Attributes:
         shutdown_timeout: Seconds from `begin` that requests in flight get.

@@ -1,0 +1,136 @@
+"""What the JSON routes say, in the shapes that existing clients of the watched backend read."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from uptime_exporter.monitor import Watch
+from uptime_exporter.reliability.drain import GracefulShutdown
+from uptime_exporter.settings import MysqlTarget
+from uptime_exporter.web.backend import Backend
+from uptime_exporter.web.words import iso
+
+MINUTES_A_MONTH = 365.25 / 12 * 24 * 60
+"""A mean month: 0.1 % of it are the seed's 43.8 minutes."""
+
+Json = dict[str, object]
+State = Literal["down", "degraded", "unknown", "up"]
+
+
+def state_of(watch: Watch) -> State:
+    """Return what is known of a target, in one word."""
+    match watch.up:
+        case None:
+            return "unknown"
+        case False:
+            return "down"
+        case True:
+            return "degraded" if watch.degraded else "up"
+
+
+def status_of(watches: Iterable[Watch]) -> Literal["healthy", "degraded", "unhealthy"]:
+    """Return how the watched system is: unhealthy if a target is down, degraded if one may be."""
+    states = {state_of(watch) for watch in watches}
+    if "down" in states:
+        return "unhealthy"
+    return "healthy" if states <= {"up"} else "degraded"
+
+
+def ailment(backend: Backend) -> tuple[Literal["draining", "stalled"], str] | None:
+    """Return what keeps the exporter itself from its work, with a sentence; None if nothing does."""
+    if backend.drain.is_shutting_down:
+        return "draining", "the exporter is shutting down"
+    if stalled := backend.monitor.stalled():
+        return "stalled", f"the exporter has stopped probing {', '.join(stalled)}"
+    return None
+
+
+def health(backend: Backend) -> tuple[int, Json]:
+    """Return status code and body of ``/health``: the code is about the exporter, the body about targets."""
+    trouble = ailment(backend)
+    word, sentence = trouble or ("ok", "the exporter is probing")
+    return 503 if trouble else 200, {
+        "status": status_of(backend.monitor.watches.values()),
+        "timestamp": iso(backend.clock.wall()),
+        "reliability": _parts(backend),
+        "exporter": {"status": word, "message": sentence},
+    }
+
+
+def reliability(backend: Backend) -> Json:
+    """Return the body of ``/reliability``."""
+    objective = backend.objective()
+    answer = {
+        "timestamp": iso(backend.clock.wall()),
+        **_parts(backend),
+        "uptime_target": f"{objective * 100:.6g}%",
+        "max_downtime_per_month": f"{(1 - objective) * MINUTES_A_MONTH:.1f} minutes",
+    }
+    sla = backend.sla()
+    return answer if sla is None else answer | {"sla": sla}
+
+
+def after_reset(watch: Watch) -> Json:
+    """Return the body that answers a reset."""
+    return {"success": True, "message": f"Circuit {watch.name} is closed", "status": _circuit(watch)}
+
+
+def _parts(backend: Backend) -> Json:
+    watches = backend.monitor.watches
+    return {
+        "circuit_breakers": {name: _circuit(watch) for name, watch in watches.items()},
+        "graceful_shutdown": _shutdown(backend.drain),
+        "health_monitor": _monitor(watches),
+    }
+
+
+def _circuit(watch: Watch) -> Json:
+    circuit = watch.circuit
+    return {
+        "name": watch.name,
+        "state": circuit.state.name,
+        "failure_count": circuit.failures,
+        "last_failure_time": iso(circuit.last_failure),
+        "threshold": circuit.policy.threshold,
+        "recovery_timeout": circuit.policy.recovery,
+        "state_since": iso(circuit.since),
+    }
+
+
+def _shutdown(drain: GracefulShutdown) -> Json:
+    return {
+        "is_shutting_down": drain.is_shutting_down,
+        "active_requests": drain.active_requests,
+        "shutdown_timeout": drain.shutdown_timeout,
+    }
+
+
+def _monitor(watches: Mapping[str, Watch]) -> Json:
+    names = {name: _check_name(watch, watches) for name, watch in watches.items()}
+    return {
+        "checks": {names[name]: _check(watch, names[name]) for name, watch in watches.items()},
+        "overall_healthy": all(watch.up is True for watch in watches.values()),
+    }
+
+
+def _check_name(watch: Watch, watches: Mapping[str, Watch]) -> str:
+    """Return ``database`` for the MySQL target ``mysql``, as the backend calls it, else the target's name."""
+    old = watch.name == "mysql" and isinstance(watch.settings, MysqlTarget) and "database" not in watches
+    return "database" if old else watch.name
+
+
+def _check(watch: Watch, name: str) -> Json:
+    """Return one check; what nobody knows is not healthy and 0 %, and `state` tells it apart from down."""
+    told = watch.known or watch.latest
+    return {
+        "name": name,
+        "healthy": watch.up is True,
+        "last_check": iso(watch.last_run),
+        "uptime_percentage": round((watch.success_ratio or 0.0) * 100, 3),
+        "history_size": len(watch.history),
+        "target": watch.name,
+        "state": state_of(watch),
+        "since": iso(watch.since),
+        "reason": told.reason.value if told and told.reason else None,
+        "detail": told.detail if told else "",
+        "message": told.seen.message if told else "",
+    }

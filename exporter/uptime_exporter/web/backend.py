@@ -1,0 +1,64 @@
+"""What the routes need to know of the rest of the program, and the two things that they may ask it to do."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from uptime_exporter.clock import Clock
+from uptime_exporter.monitor import Watch
+from uptime_exporter.reliability.drain import GracefulShutdown
+
+
+class Watching(Protocol):
+    """The part of the monitor that is shown."""
+
+    @property
+    def watches(self) -> Mapping[str, Watch]:
+        """Target → what is known of it, in the order of the settings."""
+
+    @property
+    def everything_down(self) -> bool:
+        """Whether all targets fail at once."""
+
+    def stalled(self) -> list[str]:
+        """Return the targets whose beat has stopped."""
+
+    def reset(self, circuit: str) -> Watch:
+        """Close the circuit of that name; raise KeyError if there is none."""
+
+
+def _nothing() -> None:
+    return None
+
+
+def _no_budgets() -> Mapping[str, str]:
+    return {}
+
+
+def _three_nines() -> float:
+    return 0.999
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """What the rest of the program lends to the routes."""
+
+    monitor: Watching
+    drain: GracefulShutdown
+    clock: Clock
+    render: Callable[[str], tuple[bytes, str]]
+    """``Accept`` header → exposition and its content type."""
+    reload: Callable[[], Awaitable[None]]
+    """Read the settings again; raises SettingsError where they cannot be used, having changed nothing."""
+    admin_token: Callable[[], SecretStr | None] = _nothing
+    """Asked at every request, as a reload may change it."""
+    loopback_only: bool = False
+    """Whether nobody but this machine can reach the listener."""
+    objective: Callable[[], float] = _three_nines
+    """Of the promise about the whole system, 0 to 1."""
+    sla: Callable[[], Mapping[str, object] | None] = _nothing
+    """The ``sla`` part of the JSON; None: no such part."""
+    budgets: Callable[[], Mapping[str, str]] = _no_budgets
+    """Promise → how its budget stands, in one sentence; one that is named like a target is shown with it."""

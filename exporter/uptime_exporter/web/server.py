@@ -1,0 +1,272 @@
+"""Takes the listen address and answers on it, in the program's own loop, until it is told to stop."""
+
+import asyncio
+import errno
+import logging
+import re
+import socket
+from asyncio import CancelledError
+from collections.abc import Sequence
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from uptime_exporter.errors import ListenError
+from uptime_exporter.reliability.drain import Drained, GracefulShutdown
+from uptime_exporter.web.admin import is_loopback
+
+REMEDY = "set listen or UPTIME_LISTEN to another address"
+
+HIGHEST_PORT = 65535
+
+_ADDRESS = re.compile(r"(\[(?P<ip6>[^\[\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
+
+MAX_CONNECTIONS = 256
+"""A bound, so that connections cannot use up the file descriptors that probes need."""
+
+PATIENCE = 10.0
+"""Seconds from its first byte, or from the connection, in which a request must be complete."""
+
+KEEP_ALIVE = 75
+"""Seconds; longer than the usual scrape intervals, so that a scraper does not reconnect each time."""
+
+LAST_BYTES = 1.0
+"""Seconds for sending what was answered, after the drain."""
+
+
+class Listener:
+    """The sockets that are bound to one listen address.
+
+    Attributes:
+        url: Where a browser on this machine finds it.
+        loopback_only: Whether nobody but this machine can reach it.
+
+    """
+
+    def __init__(self, sockets: Sequence[socket.socket]) -> None:
+        self.sockets = tuple(sockets)
+        hosts = [s.getsockname()[0] for s in self.sockets]
+        self.loopback_only = all(is_loopback(host) for host in hosts)
+        self.url = f"http://{_browsable(hosts[0])}:{self.port}/"
+
+    @property
+    def port(self) -> int:
+        """The port, also where the system chose it."""
+        port: int = self.sockets[0].getsockname()[1]
+        return port
+
+    def close(self) -> None:
+        """Give the address back."""
+        for each in self.sockets:
+            each.close()
+
+
+def listen(address: str) -> Listener:
+    """Bind *address*: ``host:port``, ``[IPv6]:port`` or ``:port`` for all interfaces; port 0 is a free one.
+
+    A name with several addresses, such as ``localhost``, is bound to all that this machine has.
+
+    Raises:
+        ListenError: It cannot be had; the message says why and what to do.
+
+    """
+    host, port = _split(address)
+    sockets: list[socket.socket] = []
+    refusals: list[OSError] = []
+    places = _places(address, host, port)
+    families = {family for family, _ in places}
+    for family, place in places:
+        try:
+            chosen = sockets[0].getsockname()[1] if sockets else port
+            sockets.append(_bind(family, (place, chosen), alone=len(families) == 1))
+        except OSError as error:
+            refusals.append(error)
+    taken = next((e for e in refusals if e.errno == errno.EADDRINUSE), None)
+    if taken is not None or not sockets:
+        for each in sockets:
+            each.close()
+        raise ListenError(_explain(address, taken or refusals[0])) from refusals[0]
+    return Listener(sockets)
+
+
+def _split(address: str) -> tuple[str, int]:
+    match = _ADDRESS.fullmatch(address.strip())
+    if match is None or int(match["port"]) > HIGHEST_PORT:
+        raise ListenError(
+            f"{address!r} is no listen address: write host:port, [IPv6]:port or :port; {REMEDY}"
+        )
+    return match["ip6"] or match["host"] or "", int(match["port"])
+
+
+def _places(address: str, host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
+    flags = socket.AI_PASSIVE
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=flags)
+    except (OSError, UnicodeError) as error:
+        raise ListenError(f"{address}: {host} is no address of this machine ({error}); {REMEDY}") from error
+    return list(dict.fromkeys((family, str(sockaddr[0])) for family, *_, sockaddr in found))
+
+
+def _bind(family: socket.AddressFamily, place: tuple[str, int], *, alone: bool) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if alone else 1)
+        bound.setblocking(False)  # noqa: FBT003 - its only argument
+        bound.bind(place)
+        bound.listen(128)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _explain(address: str, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"{address} is taken: another program listens there (ss -ltnp shows which); {REMEDY}"
+        case errno.EACCES | errno.EPERM:
+            return f"{address}: this user may not listen on so low a port; {REMEDY}"
+        case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT:
+            return f"{address} is no address of this machine; {REMEDY}"
+        case _:
+            return f"{address} cannot be had: {error.strerror}; {REMEDY}"
+
+
+def _browsable(host: str) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
+class Server:
+    """Answers HTTP on a listener.
+
+    It is uvicorn's protocol without uvicorn's main loop, which takes the signals for itself and wakes up ten
+    times a second. Signals are the caller's business: the first is `drain_and_stop`, the second `force`.
+    """
+
+    def __init__(
+        self, app: ASGIApp, listener: Listener, drain: GracefulShutdown, *, patience: float = PATIENCE
+    ) -> None:
+        self._listener = listener
+        self._drain = drain
+        self._patience = patience
+        self._state = ServerState()
+        self._servers: list[asyncio.Server] = []
+        self._config = uvicorn.Config(
+            app,
+            interface="asgi3",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # or anyone on this machine could say where a request came from
+            server_header=False,
+            date_header=False,  # needs uvicorn's main loop; the routes add it
+            timeout_keep_alive=KEEP_ALIVE,
+        )
+
+    async def start(self) -> None:
+        """Answer from now on."""
+        self._config.load()
+        loop = asyncio.get_running_loop()
+        for bound in self._listener.sockets:
+            self._servers.append(await loop.create_server(self._connection, sock=bound))
+
+    async def drain_and_stop(self) -> Drained:
+        """Send new requests away, wait for those in flight, close; return "timeout" if some were cut off.
+
+        The listener stays open until then, so that new requests get their 503 instead of a closed door.
+        """
+        result = await self._drain.wait()
+        for server in self._servers:
+            server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        if result == "timeout":
+            self._cut_off()
+        if self._state.tasks:
+            await asyncio.wait(self._state.tasks, timeout=LAST_BYTES)
+        await self._flush()
+        return result
+
+    def force(self) -> None:
+        """Cut off what is in flight; `drain_and_stop` returns at once."""
+        self._drain.give_up()
+
+    def _connection(self) -> "_Connection":
+        return _Connection(self._config, self._state, self._patience)
+
+    def _cut_off(self) -> None:
+        for task in list(self._state.tasks):
+            task.cancel()
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+
+    async def _flush(self) -> None:
+        """Let transports that are closing send what they hold, a slow reader's only for so long."""
+        open_ = [c.lost for c in self._state.connections if isinstance(c, _Connection)]
+        if open_:
+            await asyncio.wait(open_, timeout=LAST_BYTES)
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+
+
+class _Connection(HttpToolsProtocol):
+    """One client's connection, which ends when the client keeps a request to itself for too long."""
+
+    def __init__(self, config: uvicorn.Config, state: ServerState, patience: float) -> None:
+        super().__init__(config, state, {})
+        self.logger = _DEFECTS_ONLY
+        self.lost = self.loop.create_future()
+        self._patience = patience
+        self._giving_up: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Take the client in, unless there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
+        else:
+            self._wait_for_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the client."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def on_message_begin(self) -> None:
+        """Take in the first byte of a request."""
+        self._wait_for_request()
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """Take in the last byte of a request."""
+        self._stop_waiting()
+        super().on_message_complete()
+
+    def _wait_for_request(self) -> None:
+        self._stop_waiting()
+        self._giving_up = self.loop.call_later(self._patience, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+
+    def _give_up(self) -> None:
+        self.transport.abort()
+
+
+_DEFECTS_ONLY = logging.getLogger("uptime_exporter.web.connection")
+"""In place of uvicorn's, which writes a line for every port scan."""
+_DEFECTS_ONLY.setLevel(logging.ERROR)
+_DEFECTS_ONLY.addFilter(
+    lambda record: not (record.exc_info and isinstance(record.exc_info[1], CancelledError))
+)

@@ -1,0 +1,62 @@
+"""The last checks of a target as a row of bars, whose heights say what their colours say."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+from uptime_exporter.monitor.watch import HISTORY
+from uptime_exporter.outcome import Outcome, Verdict
+from uptime_exporter.web.html import Html, element
+from uptime_exporter.web.words import count
+
+Bar = Literal["up", "degraded", "down", "unknown", "none"]
+
+HEIGHT = 28
+PITCH, WIDTH = 4, 3
+HEIGHTS: dict[Bar, int] = {"up": 16, "degraded": 22, "down": HEIGHT, "unknown": 7, "none": 2}
+NAMES: dict[Bar, str] = {"up": "up", "degraded": "degraded", "down": "down", "unknown": "inconclusive"}
+
+
+def strip(history: Sequence[Outcome]) -> Html:
+    """Return the history, oldest first, as bars that stand against the right edge."""
+    bars: list[Bar] = ["none"] * (HISTORY - len(history))
+    bars += [bar_of(outcome) for outcome in history]
+    paths = [element("path", class_=f"bar {bar}", d=_outline(bars, bar)) for bar in HEIGHTS if bar in bars]
+    return element(
+        "svg",
+        *paths,
+        class_="strip",
+        role="img",
+        aria_label=summary(history),
+        viewBox=f"0 0 {HISTORY * PITCH - PITCH + WIDTH} {HEIGHT}",
+        preserveAspectRatio="none",
+    )
+
+
+def bar_of(outcome: Outcome) -> Bar:
+    """Return which bar stands for an outcome."""
+    match outcome.verdict:
+        case Verdict.DOWN:
+            return "down"
+        case Verdict.INCONCLUSIVE:
+            return "unknown"
+        case Verdict.UP:
+            return "degraded" if outcome.seen.degraded else "up"
+
+
+def summary(history: Iterable[Outcome]) -> str:
+    """Return what the bars show, for those who don't see them."""
+    bars = [bar_of(outcome) for outcome in history]
+    if not bars:
+        return "No check yet"
+    parts = ", ".join(f"{bars.count(bar)} {name}" for bar, name in NAMES.items() if bar in bars)
+    return f"Last {count(len(bars), 'check')}: {parts}"
+
+
+def _outline(bars: Sequence[Bar], bar: Bar) -> str:
+    """Return all bars of one sort as one path; neighbours stay apart."""
+    height = HEIGHTS[bar]
+    return "".join(f"M{x} {HEIGHT}v-{height}h{WIDTH}v{height}z" for x in _places(bars, bar))
+
+
+def _places(bars: Sequence[Bar], bar: Bar) -> Iterator[int]:
+    return (place * PITCH for place, each in enumerate(bars) if each == bar)

@@ -1,0 +1,127 @@
+"""Watches with a past, and a backend around them, for whoever shows them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from support.loop import FakeClock
+from uptime_exporter.errors import SettingsError
+from uptime_exporter.monitor import Watch
+from uptime_exporter.outcome import UNSEEN, Outcome, OwnFault, Reason, Seen
+from uptime_exporter.reliability.drain import GracefulShutdown
+from uptime_exporter.settings import HttpTarget, MysqlTarget, Target, TcpTarget
+from uptime_exporter.web import Backend
+
+BEAT = 30.0
+DAY = 86_400.0
+
+MODEL_SERVER = HttpTarget.model_validate({"url": "http://localhost:8001/health"})
+ASR_OCR_SERVER = HttpTarget.model_validate({"url": "http://localhost:8002/health"})
+MYSQL = MysqlTarget(host="localhost", user="uptime", password=SecretStr("hunter2"))
+DOOR = TcpTarget(host="::1", port=6379)
+
+WELL = Seen(models={"llm": True, "summary": True})
+
+
+@dataclass(slots=True)
+class FakeMonitor:
+    """What is watched, without a beat."""
+
+    watches: dict[str, Watch]
+    stopped: list[str] = field(default_factory=list)
+
+    @property
+    def everything_down(self) -> bool:
+        return len(self.watches) > 1 and all(w.up is False for w in self.watches.values())
+
+    def stalled(self) -> list[str]:
+        return self.stopped
+
+    def reset(self, circuit: str) -> Watch:
+        watch = self.watches[circuit]
+        watch.circuit.reset()
+        return watch
+
+
+@dataclass(slots=True)
+class Past:
+    """One target's checks, told one beat after the other."""
+
+    watch: Watch
+    clock: FakeClock
+
+    def beat(
+        self,
+        reason: Reason | OwnFault | None = None,
+        detail: str = "",
+        seen: Seen = UNSEEN,
+        *,
+        seconds: float = 0.0143,
+        attempts: int = 1,
+        phases: Mapping[str, float] | None = None,
+    ) -> None:
+        """Let one outcome become known, at the present time."""
+        outcome = Outcome(
+            target=self.watch.name,
+            at=self.clock.wall(),
+            monotonic=self.clock.monotonic(),
+            interval=self.watch.settings.interval,
+            seconds=seconds,
+            reason=reason,
+            detail=detail,
+            attempts=attempts,
+            phases=phases or {},
+            seen=seen,
+        )
+        self.watch.circuit.beat()
+        self.watch.record(outcome)
+        self.watch.circuit.feed(outcome)
+
+
+class Scene:
+    """A backend whose targets' pasts a test tells."""
+
+    def __init__(self, targets: Mapping[str, Target] | None = None, wall: float = 1_767_272_400.0) -> None:
+        self.clock = FakeClock(wall)
+        named = {"model_server": MODEL_SERVER, "asr_ocr_server": ASR_OCR_SERVER, "mysql": MYSQL}
+        chosen = named if targets is None else targets
+        self.monitor = FakeMonitor({name: Watch(name, t, self.clock) for name, t in chosen.items()})
+        self.drain = GracefulShutdown(timeout=30.0)
+        self.token: SecretStr | None = None
+        self.mistakes: list[str] = []
+        self.reloads = 0
+        self.exposition = b"uptime_target_up 1\n"
+        self.sla: Mapping[str, object] | None = None
+        self.budgets: Mapping[str, str] = {}
+
+    def past(self, name: str) -> Past:
+        """Return what one target's past is told with."""
+        return Past(self.monitor.watches[name], self.clock)
+
+    def everybody(self, beats: int, *, but: Iterable[str] = ()) -> None:
+        """Let so many beats go by in which all targets, but some, are well."""
+        for _ in range(beats):
+            self.clock.pass_time(BEAT)
+            for name in self.monitor.watches:
+                if name not in but:
+                    self.past(name).beat(seen=WELL if name == "model_server" else UNSEEN)
+
+    def backend(self, *, loopback_only: bool = True) -> Backend:
+        """Return the backend, which goes on to see what the scene becomes."""
+        return Backend(
+            monitor=self.monitor,
+            drain=self.drain,
+            clock=self.clock,
+            render=lambda accept: (self.exposition, f"text/plain; asked={accept}"),
+            reload=self._reload,
+            admin_token=lambda: self.token,
+            loopback_only=loopback_only,
+            sla=lambda: self.sla,
+            budgets=lambda: self.budgets,
+        )
+
+    async def _reload(self) -> None:
+        if self.mistakes:
+            raise SettingsError(self.mistakes)
+        self.reloads += 1
