@@ -1,0 +1,149 @@
+"""The whole demo: stand-ins, a private database, and the control over them."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from uptime_exporter.demo.control import Control, Part
+from uptime_exporter.demo.listener import Listener
+from uptime_exporter.demo.mysql import Database, DatabasePart
+from uptime_exporter.demo.standins import PACE, Pace, StandIn, asr_ocr_server, model_server
+from uptime_exporter.errors import UptimeError
+
+OpenDatabase = Callable[[int, str], AbstractAsyncContextManager[Database]]
+"""Port and password → a running server; raises an UptimeError where there can be none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What runs, and how to watch and break it."""
+
+    servers: Sequence[StandIn]
+    database: DatabasePart | None
+    """None where no database server could be started."""
+    control: Control
+    notes: Sequence[str] = ()
+    """What is otherwise than was asked for, one line each."""
+    database_password: str | None = field(default=None, repr=False)
+    """Of the database user of `overrides`; to be kept out of logs."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """Everything that is watched."""
+        return self.servers if self.database is None else (*self.servers, self.database)
+
+    def overrides(self) -> Mapping[str, object]:
+        """Return the settings, nested as in the file, of an exporter that watches exactly this."""
+        targets = {server.name: _http_target(server) for server in self.servers}
+        if self.database is not None:
+            targets[self.database.name] = self._mysql_target(self.database)
+        return {"targets": targets, "slas": {"system": {"targets": list(targets)}}}
+
+    def instructions(self, exporter_url: str) -> str:
+        """Return what a person wants to read first: where everything is, and what to try.
+
+        Args:
+            exporter_url: Where the exporter's page is.
+
+        """
+        url = exporter_url.rstrip("/")
+        return "\n".join([*self._whereabouts(url), "", *self._experiments(), "", *_questions(url), ""])
+
+    def _whereabouts(self, url: str) -> Sequence[str]:
+        width = max(len(part.name) for part in self.parts)
+        watched = (f"  {part.name:{width}}  {part.address}" for part in self.parts)
+        return [f"The page: {url}/    Metrics: {url}/metrics", "", "It watches", *watched, *self.notes]
+
+    def _experiments(self) -> Sequence[str]:
+        tries = [
+            (self.control.command("model_server", "down"), "connection refused"),
+            (self.control.command("model_server", "up"), "and well again"),
+            (self.control.command("asr_ocr_server", "unhealthy"), "HTTP 200, but no model is loaded"),
+            (self.control.command("asr_ocr_server", "half"), "some models are missing: degraded"),
+        ]
+        if self.database is not None:
+            tries.append((self.control.command(self.database.name, "paused"), "accepts, then says nothing"))
+        tries.append((f"curl localhost:{self.control.listener.port}", "all switches, and how each part is"))
+        return ["Break something, mend it, and watch the page:", *_commented(tries)]
+
+    def _mysql_target(self, database: DatabasePart) -> Mapping[str, object]:
+        host, _, port = database.address.rpartition(":")
+        return {
+            "kind": "mysql",
+            "host": host,
+            "port": int(port),
+            "user": database.user,
+            "password": self.database_password,
+        }
+
+
+@asynccontextmanager
+async def stand_ins(
+    *,
+    model_port: int = 8001,
+    asr_port: int = 8002,
+    mysql_port: int = 3306,
+    control_port: int = 8009,
+    open_database: OpenDatabase | None = None,
+    pace: Pace = PACE,
+) -> AsyncIterator[Demo]:
+    """Run everything until the end of the block; then nothing of it is left.
+
+    A port that is taken is replaced by a free one, and the notes say so; 0 means any.
+
+    Raises:
+        ListenError: No port can be had at all.
+
+    """
+    async with AsyncExitStack() as stack:
+        servers = (model_server(port=model_port, pace=pace), asr_ocr_server(port=asr_port, pace=pace))
+        notes = []
+        for server in servers:
+            notes += await _opened(stack, server.name, server.listener)
+            await server.switch("up")
+        password = secrets.token_urlsafe(18)
+        database, why_not = await _database(stack, open_database, mysql_port, password)
+        control = Control([*servers, *filter(None, [database])], port=control_port)
+        notes += why_not
+        notes += await _opened(stack, "the control", control.listener)
+        yield Demo(servers, database, control, notes, password if database else None)
+
+
+async def _opened(stack: AsyncExitStack, name: str, listener: Listener) -> list[str]:
+    """Open *listener* for the time of *stack*; return what there is to note."""
+    wanted = listener.port
+    stack.push_async_callback(listener.close)
+    if await listener.open_here_or_elsewhere():
+        return []
+    return [f"Port {wanted} is not free: {name} listens on {listener.port} instead."]
+
+
+async def _database(
+    stack: AsyncExitStack, open_database: OpenDatabase | None, port: int, password: str
+) -> tuple[DatabasePart | None, list[str]]:
+    if open_database is None:
+        return None, []
+    try:
+        database = await stack.enter_async_context(open_database(port, password))
+    except UptimeError as exc:
+        return None, [f"mysql is left out: {exc}"]
+    return DatabasePart(database), []
+
+
+def _http_target(server: StandIn) -> Mapping[str, object]:
+    url = f"http://{server.address}/health"
+    return {"kind": "http", "url": url, "expect_json": {"status": ["healthy", "degraded"]}}
+
+
+def _questions(url: str) -> Sequence[str]:
+    questions = [
+        (f"curl -s {url}/metrics | grep '^uptime_target_up'", "1 up, 0 down"),
+        (f"curl -s {url}/reliability", "circuits and latest checks"),
+    ]
+    return ["Ask what it has seen:", *_commented(questions), "", "Ctrl-C ends all of it."]
+
+
+def _commented(commands: Sequence[tuple[str, str]]) -> Sequence[str]:
+    width = max(len(command) for command, _ in commands)
+    return [f"  {command:{width}}  # {comment}" for command, comment in commands]
