@@ -84,9 +84,13 @@ class Scene:
 
     def __init__(self, targets: Mapping[str, Target] | None = None, wall: float = 1_767_272_400.0) -> None:
         self.clock = FakeClock(wall)
-        named = {"model_server": MODEL_SERVER, "asr_ocr_server": ASR_OCR_SERVER, "mysql": MYSQL}
+        named: Mapping[str, Target] = {
+            "model_server": MODEL_SERVER,
+            "asr_ocr_server": ASR_OCR_SERVER,
+            "mysql": MYSQL,
+        }
         chosen = named if targets is None else targets
-        self.monitor = FakeMonitor({name: Watch(name, t, self.clock) for name, t in chosen.items()})
+        self.monitor = FakeMonitor({name: Watch(name, chosen[name], self.clock) for name in chosen})
         self.drain = GracefulShutdown(timeout=30.0)
         self.token: SecretStr | None = None
         self.mistakes: list[str] = []

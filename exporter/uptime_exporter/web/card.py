@@ -35,7 +35,8 @@ def card(watch: Watch, *, now: float, budget: str | None) -> Html:
 
     """
     state = state_of(watch)
-    facts = list(_facts(watch, now, budget))
+    ratio = watch.success_ratio
+    facts = list(_facts(watch, now, ratio, budget))
     return element(
         "li",
         element(
@@ -47,7 +48,7 @@ def card(watch: Watch, *, now: float, budget: str | None) -> Html:
         _since(watch, now),
         *(element("p", sentence, class_=css) for css, sentence in _why(watch, state, now)),
         strip(watch.history),
-        _folded(watch, facts, now) if state == "up" else _list(facts),
+        _folded(watch, facts, now, ratio) if state == "up" else _list(facts),
         class_=f"card {state}",
     )
 
@@ -108,9 +109,9 @@ def _cautions(watch: Watch, now: float) -> Iterator[tuple[str, Html]]:
         yield "said", join(["models: ", models(watch.models)])
 
 
-def _folded(watch: Watch, facts: list[Fact], now: float) -> Html:
+def _folded(watch: Watch, facts: list[Fact], now: float, ratio: float | None) -> Html:
     latest = watch.latest
-    parts = [f"{percent(watch.success_ratio)} up"] if watch.success_ratio is not None else []
+    parts = [] if ratio is None else [f"{percent(ratio)} up"]
     if latest is not None:
         parts += [stopwatch(latest.seconds), f"{spell(now - latest.at)} ago"]
     return element("details", element("summary", " · ".join(parts)), _list(facts))
@@ -121,11 +122,11 @@ def _list(facts: list[Fact]) -> Html:
     return element("dl", *rows)
 
 
-def _facts(watch: Watch, now: float, budget: str | None) -> Iterator[Fact]:
+def _facts(watch: Watch, now: float, ratio: float | None, budget: str | None) -> Iterator[Fact]:
     if budget is not None:
         yield "Budget", budget
-    if watch.success_ratio is not None:
-        yield "Checks", f"{percent(watch.success_ratio)} of the last {len(watch.history)} up"
+    if ratio is not None:
+        yield "Checks", f"{percent(ratio)} of the last {len(watch.history)} up"
     if watch.latest is not None:
         yield "Latest", _latest(watch.latest, now)
     yield "Breaker", breaker(watch.circuit, now)

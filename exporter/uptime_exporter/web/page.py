@@ -1,9 +1,10 @@
 """The page for people: what is down, since when and why, at a glance and without a script."""
 
+import asyncio
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 
 from uptime_exporter import __version__
@@ -37,15 +38,28 @@ ORDER: tuple[State, ...] = ("down", "degraded", "unknown", "up")
 HEADLINE = 120
 """Characters of a foreign sentence in it."""
 
+AT_A_TIME = 20
+
+NOTHING = Html("")
+
 NAMED = 3
 """Targets that the headline names; more are counted."""
 
 
-def render_page(backend: Backend) -> str:
-    """Return the whole page as it is now."""
+async def render_page(backend: Backend) -> str:
+    """Return the whole page as it is now.
+
+    Many targets are rendered a few at a time, so that no probe is late for it.
+    """
     now = backend.clock.wall()
     watches = sorted(backend.monitor.watches.values(), key=lambda watch: ORDER.index(state_of(watch)))
     state = _overall(watches)
+    budgets = backend.budgets()
+    cards: list[Html] = []
+    for watch in watches:
+        cards.append(card(watch, now=now, budget=budgets.get(watch.name)))
+        if len(cards) % AT_A_TIME == 0:
+            await asyncio.sleep(0)
     return "<!doctype html>\n" + element(
         "html",
         _head(watches, state),
@@ -58,7 +72,11 @@ def render_page(backend: Backend) -> str:
                 element("p", "as of ", time(now, now)),
             ),
             element(
-                "main", *_banners(backend), _headline(watches, state, now), *_sections(backend, watches, now)
+                "main",
+                *_banners(backend),
+                _headline(watches, state, now),
+                _promises(budgets, watches),
+                _targets(watches, cards),
             ),
             _footer(),
         ),
@@ -174,23 +192,30 @@ def _briefly(watch: Watch, now: float) -> str:
 def _tally(watches: Sequence[Watch]) -> Html:
     numbers = Counter(state_of(watch) for watch in watches)
     if len(numbers) < 2:  # noqa: PLR2004 - the headline has said it
-        return Html("")
+        return NOTHING
     return element(
         "ul", *(element("li", icon(s), f"{numbers[s]} {s}") for s in ORDER if numbers[s]), class_="tally"
     )
 
 
-def _sections(backend: Backend, watches: Sequence[Watch], now: float) -> Iterator[Html]:
-    budgets = backend.budgets()
-    names = {watch.name for watch in watches}
-    promises = {name: sentence for name, sentence in budgets.items() if name not in names}
-    if promises:
-        rows = [element("div", element("dt", name), element("dd", s)) for name, s in promises.items()]
-        yield element("section", element("h2", "Promises"), element("dl", *rows), class_="promises")
-    cards = [card(watch, now=now, budget=budgets.get(watch.name)) for watch in watches]
-    if cards:
-        head = element("div", element("h2", "Targets"), _tally(watches), class_="row")
-        yield element("section", head, element("ul", *cards, class_="cards"))
+def _promises(budgets: Mapping[str, str], watches: Iterable[Watch]) -> Html:
+    """Return the promises that are about no single target; those about one stand with it."""
+    own = {watch.name for watch in watches}
+    rows = [
+        element("div", element("dt", name), element("dd", sentence))
+        for name, sentence in budgets.items()
+        if name not in own
+    ]
+    return (
+        element("section", element("h2", "Promises"), element("dl", *rows), class_="promises")
+        if rows
+        else NOTHING
+    )
+
+
+def _targets(watches: Sequence[Watch], cards: Sequence[Html]) -> Html:
+    head = element("div", element("h2", "Targets"), _tally(watches), class_="row")
+    return element("section", head, element("ul", *cards, class_="cards")) if cards else NOTHING
 
 
 def _footer() -> Html:

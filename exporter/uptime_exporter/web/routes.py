@@ -70,7 +70,7 @@ class _Routes:
         return app
 
     async def page(self, request: Request) -> Response:
-        html = render_page(self._backend).encode()
+        html = (await render_page(self._backend)).encode()
         headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
         return await _compressed(request, html, "text/html; charset=utf-8", headers)
 

@@ -1,6 +1,6 @@
 """The last checks of a target as a row of bars, whose heights say what their colours say."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from uptime_exporter.monitor.watch import HISTORY
@@ -12,21 +12,23 @@ Bar = Literal["up", "degraded", "down", "unknown", "none"]
 
 HEIGHT = 28
 PITCH, WIDTH = 4, 3
+_NONE: Bar = "none"
+
 HEIGHTS: dict[Bar, int] = {"up": 16, "degraded": 22, "down": HEIGHT, "unknown": 7, "none": 2}
 NAMES: dict[Bar, str] = {"up": "up", "degraded": "degraded", "down": "down", "unknown": "inconclusive"}
 
 
 def strip(history: Sequence[Outcome]) -> Html:
     """Return the history, oldest first, as bars that stand against the right edge."""
-    bars: list[Bar] = ["none"] * (HISTORY - len(history))
-    bars += [bar_of(outcome) for outcome in history]
+    told = [bar_of(outcome) for outcome in history]
+    bars = [_NONE] * (HISTORY - len(told)) + told
     paths = [element("path", class_=f"bar {bar}", d=_outline(bars, bar)) for bar in HEIGHTS if bar in bars]
     return element(
         "svg",
         *paths,
         class_="strip",
         role="img",
-        aria_label=summary(history),
+        aria_label=summary(told),
         viewBox=f"0 0 {HISTORY * PITCH - PITCH + WIDTH} {HEIGHT}",
         preserveAspectRatio="none",
     )
@@ -43,20 +45,16 @@ def bar_of(outcome: Outcome) -> Bar:
             return "degraded" if outcome.seen.degraded else "up"
 
 
-def summary(history: Iterable[Outcome]) -> str:
+def summary(bars: Sequence[Bar]) -> str:
     """Return what the bars show, for those who don't see them."""
-    bars = [bar_of(outcome) for outcome in history]
     if not bars:
         return "No check yet"
     parts = ", ".join(f"{bars.count(bar)} {name}" for bar, name in NAMES.items() if bar in bars)
     return f"Last {count(len(bars), 'check')}: {parts}"
 
 
-def _outline(bars: Sequence[Bar], bar: Bar) -> str:
+def _outline(bars: Sequence[Bar], bar: Bar) -> Html:
     """Return all bars of one sort as one path; neighbours stay apart."""
     height = HEIGHTS[bar]
-    return "".join(f"M{x} {HEIGHT}v-{height}h{WIDTH}v{height}z" for x in _places(bars, bar))
-
-
-def _places(bars: Sequence[Bar], bar: Bar) -> Iterator[int]:
-    return (place * PITCH for place, each in enumerate(bars) if each == bar)
+    shape = f" {HEIGHT}v-{height}h{WIDTH}v{height}z"
+    return Html("".join(f"M{n * PITCH}{shape}" for n, each in enumerate(bars) if each == bar))
