@@ -197,7 +197,7 @@ def read_greeting(payload: bytes) -> Greeting | Refusal:
     cursor = _Cursor(payload)
     if (protocol := cursor.integer(1)) != _PROTOCOL_VERSION:
         raise malformed(f"the greeting is of protocol version {protocol}")
-    version = _text(cursor.word())
+    version = cursor.word().decode(errors="replace")
     cursor.take(4)  # connection id
     nonce = cursor.take(8)
     cursor.take(1)
@@ -208,8 +208,8 @@ def read_greeting(payload: bytes) -> Greeting | Refusal:
     nonce += cursor.take(_NONCE_BYTES - len(nonce))
     cursor.take(1)
     if capabilities & _REQUIRED != _REQUIRED:
-        raise malformed(f"version {version} does not speak the protocol of MySQL 4.1 and later")
-    return Greeting(version, capabilities, _text(cursor.word()) or "mysql_native_password", nonce)
+        raise malformed(f"version {one_line(version)} does not speak the protocol of MySQL 4.1 and later")
+    return Greeting(version, capabilities, cursor.word().decode(errors="replace") or "mysql_native_password", nonce)
 
 
 def read_refusal(payload: bytes) -> Refusal:
