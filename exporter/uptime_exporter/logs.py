@@ -96,7 +96,7 @@ class StructuredFormatter(logging.Formatter):
         self._write = _WRITERS[format]
         self._redacted = Redactor() if redactor is None else redactor
 
-    def format(self, record: logging.LogRecord) -> str:  # type: ignore[explicit-override] # wants Python 3.12
+    def format(self, record: logging.LogRecord) -> str:
         """Return *record* as one line without its end; raises nothing, whatever the record holds."""
         return self._write({key: self._scalar(value) for key, value in _pairs(record) if value is not None})
 
@@ -152,8 +152,8 @@ def _key(name: str) -> str:
 class _Handler(logging.StreamHandler[TextIO]):
     """Writes what it can."""
 
-    # logging's own name, and typing.override wants Python 3.12
-    def handleError(self, record: logging.LogRecord) -> None:  # type: ignore[explicit-override]  # noqa: N802
+    # logging's own name
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Do nothing: the log is gone (a closed pipe, a full disk), and the program goes on."""
 
 

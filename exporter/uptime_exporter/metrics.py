@@ -1,8 +1,9 @@
 """A snapshot as exposition; the only home of metric names."""
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -11,7 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from uptime_exporter import __version__
-from uptime_exporter.monitor import Histogram, Monitor, Watch
+from uptime_exporter.monitor import Histogram, Watch
 from uptime_exporter.monitor.circuit import STATES
 
 APP = "uptime-exporter"
@@ -30,10 +31,22 @@ class Reloads:
     """Unix time of the latest successful one, the start included."""
 
 
+class Watching(Protocol):
+    """The part of the monitor that is published."""
+
+    @property
+    def watches(self) -> Mapping[str, Watch]:
+        """Target → what is known of it."""
+
+    @property
+    def lateness(self) -> Histogram:
+        """Seconds from when a probe was due to when it began."""
+
+
 class Exposition:
     """Renders everything that is known, in whichever of Prometheus' formats is asked for."""
 
-    def __init__(self, monitor: Monitor, reloads: Reloads, *, process: bool = True) -> None:
+    def __init__(self, monitor: Watching, reloads: Reloads, *, process: bool = True) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Snapshot(monitor, reloads))
         if process:
@@ -48,7 +61,7 @@ class Exposition:
 class _Snapshot(Collector):
     """Reads the monitor at each scrape; holds no value of its own."""
 
-    def __init__(self, monitor: Monitor, reloads: Reloads) -> None:
+    def __init__(self, monitor: Watching, reloads: Reloads) -> None:
         self._monitor = monitor
         self._reloads = reloads
 
@@ -179,7 +192,7 @@ def _circuits(watches: Sequence[Watch]) -> Iterator[Metric]:
     )
 
 
-def _exporter(monitor: Monitor, reloads: Reloads) -> Iterator[Metric]:
+def _exporter(monitor: Watching, reloads: Reloads) -> Iterator[Metric]:
     yield _gauge(
         "uptime_exporter_build_info",
         "Which exporter this is; constant 1.",

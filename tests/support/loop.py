@@ -41,7 +41,7 @@ class FakeClock:
         self._wall += seconds
 
 
-class _ImpatientSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+class _ImpatientSelector(selectors.DefaultSelector):
     """Instead of waiting, moves the clock to where the waiting would have ended."""
 
     def __init__(self, clock: FakeClock) -> None:

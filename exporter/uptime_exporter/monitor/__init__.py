@@ -1,8 +1,9 @@
 """Owns the beat, the deadline, the confirmation and the breaker; hands each outcome to a sink."""
 
+from uptime_exporter.monitor.attempt import Asker, Attempt
 from uptime_exporter.monitor.circuit import Circuit
 from uptime_exporter.monitor.histogram import Histogram
 from uptime_exporter.monitor.monitor import Monitor
 from uptime_exporter.monitor.watch import Watch
 
-__all__ = ["Circuit", "Histogram", "Monitor", "Watch"]
+__all__ = ["Asker", "Attempt", "Circuit", "Histogram", "Monitor", "Watch"]

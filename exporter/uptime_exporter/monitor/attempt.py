@@ -85,8 +85,9 @@ class Asker:
         return Attempt(reason, detail, seen, phases)
 
     async def _check(self, phases: Phases) -> tuple[Reason | OwnFault | None, str, Seen]:
+        deadline = asyncio.timeout(self._target.timeout)
         try:
-            async with asyncio.timeout(self._target.timeout) as deadline:
+            async with deadline:
                 return None, "", await self._probe.check(phases)
         except ProbeFailure as failure:
             return failure.reason, failure.detail, failure.seen

@@ -69,7 +69,6 @@ class Circuit:
         """Close it, as an operator who knows that the target is well again."""
         self._enter(Closed())
 
-
     def _enter(self, state: State) -> None:
         if state.name != self.state.name:
             self.transitions[state.name] += 1

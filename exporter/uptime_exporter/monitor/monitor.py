@@ -119,14 +119,20 @@ class Monitor:
 
     async def _keep_asking(self, beat: _Beat) -> None:
         while True:
-            while (wait := beat.due - self._clock.monotonic()) > 0:
-                await asyncio.sleep(wait)
+            await self._until(beat.due)
             began = self._clock.monotonic()
             try:
                 self._take(beat.watch, await self._outcome(beat))
             except Exception:
-                log.exception("a beat has a defect; the next one follows all the same", target=beat.watch.name)
+                log.exception(
+                    "a beat has a defect; the next one follows all the same", target=beat.watch.name
+                )
             beat.due = beat.schedule.after(began, self._clock.monotonic())
+
+    async def _until(self, due: float) -> None:
+        """Wait, once more if the loop's clock runs ahead of ours."""
+        while (wait := due - self._clock.monotonic()) > 0:  # noqa: ASYNC110 - time is not an event
+            await asyncio.sleep(wait)
 
     async def _outcome(self, beat: _Beat) -> Outcome:
         watch = beat.watch
@@ -163,30 +169,37 @@ class Monitor:
 
     def _tell_of_all(self) -> None:
         if self.everything_down and not self._all_down:
-            log.error("every target is down at once: look at this machine's network first", targets=len(self._watches))
+            log.error(
+                "every target is down at once: look at this machine's network first",
+                targets=len(self._watches),
+            )
         self._all_down = self.everything_down
 
 
 def _tell(before: Outcome | None, previous: Outcome | None, outcome: Outcome, *, lasted: float) -> None:
     """Log a change of state with its reason, and nothing else."""
-    fields = {"target": outcome.target}
+    why: dict[str, object] = {"target": outcome.target}
     if outcome.reason is not None:
-        fields |= {"reason": outcome.reason.value, "detail": outcome.detail, "attempts": str(outcome.attempts)}
-    was = None if before is None else (before.verdict, before.reason)
-    match outcome.verdict:
-        case Verdict.INCONCLUSIVE:
-            if previous is None or previous.reason is not outcome.reason:
-                log.warning("nothing is known of the target: the fault is on our side", **fields)
-        case Verdict.DOWN:
-            if was is None or was[0] is not Verdict.DOWN:
-                log.error("target is down", **fields)
-            elif was[1] is not outcome.reason:
-                log.error("target is down for another reason", **fields)
-        case Verdict.UP:
-            if was is None:
-                log.info("target is up", **fields, degraded=outcome.seen.degraded)
-            elif was[0] is Verdict.DOWN:
-                log.info("target is up again", **fields, down_seconds=round(lasted, 1))
-            elif before is not None and before.seen.degraded != outcome.seen.degraded:
-                word = "degraded" if outcome.seen.degraded else "no longer degraded"
-                log.warning(f"target is {word}", **fields, said=outcome.seen.message)
+        why |= {"reason": outcome.reason, "detail": outcome.detail, "attempts": outcome.attempts}
+    if outcome.verdict is Verdict.INCONCLUSIVE:
+        if previous is None or previous.reason is not outcome.reason:
+            log.warning("nothing is known of the target: the fault is on our side", **why)
+    elif outcome.verdict is Verdict.DOWN:
+        if before is None or before.verdict is not Verdict.DOWN:
+            log.warning("target is down", **why)
+        elif before.reason is not outcome.reason:
+            log.warning("target is down for another reason", **why)
+    else:
+        _tell_up(before, outcome, lasted=lasted)
+
+
+def _tell_up(before: Outcome | None, outcome: Outcome, *, lasted: float) -> None:
+    what = {"target": outcome.target, "said": outcome.seen.message or None}
+    if before is None:
+        log.info("target is up", **what, degraded=outcome.seen.degraded or None)
+    elif before.verdict is Verdict.DOWN:
+        log.info("target is up again", **what, down_seconds=round(lasted, 1))
+    elif not before.seen.degraded and outcome.seen.degraded:
+        log.warning("target is degraded", **what)
+    elif before.seen.degraded and not outcome.seen.degraded:
+        log.info("target is no longer degraded", **what)

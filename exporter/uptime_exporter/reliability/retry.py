@@ -26,4 +26,4 @@ class RetryPolicy:
 
     def longest(self, timeout: float) -> float:
         """Return the seconds that all attempts of at most *timeout* seconds and the pauses can take."""
-        return (self.retries + 1) * timeout + self.backoff * (2**self.retries - 1)
+        return (self.retries + 1) * timeout + self.backoff * float(2**self.retries - 1)

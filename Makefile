@@ -1,0 +1,71 @@
+# make run     the demo, with the exporter watching it
+# make test    everything that decides whether a change is good
+# make check   the part of it that runs no test: style, types, direction of imports
+# make lock    take in new versions of what is depended on
+#
+# Each sets up what is missing first: a virtual environment here, and with apt, as root, the programs beside it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+TOOLS := .cache/tools
+export PATH := $(CURDIR)/$(TOOLS)/usr/bin:$(PATH):/usr/sbin
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
+
+.PHONY: help run test check format lock clean database prometheus
+
+help:
+	@sed -n 's/^# \(make\)/\1/p' Makefile
+
+run: $(BIN)/.ready database
+	@exec $(BIN)/uptime-exporter demo
+
+test: check database prometheus
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+check: $(BIN)/.ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(BIN)/.ready
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(BIN)/.ready
+	$(BIN)/python -m pip install --quiet uv
+	{ echo '# What is tested and installed, by version and hash. `make lock` writes it.'; \
+	  $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header \
+	    --python-version 3.11 --group dev pyproject.toml; } > requirements.lock
+
+clean:
+	rm -rf .venv .cache .*_cache .hypothesis
+
+$(BIN)/.ready: requirements.lock pyproject.toml
+	@if [ ! -x $(BIN)/pip ] && ! $(PYTHON) -m venv --clear .venv >/dev/null 2>&1; then \
+	  echo "setting up: python3-venv"; \
+	  $(call install,python3-venv,it makes the virtual environment) && $(PYTHON) -m venv --clear .venv; fi
+	@echo "setting up: what requirements.lock names"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The demo's and the tests' private database server; its data lives in a temporary folder.
+database:
+	@if ! command -v mariadbd mysqld >/dev/null; then echo "setting up: a database server for the demo"; \
+	  $(call install,mariadb-server-core,the demo and the tests start it) || echo "going on without one"; fi
+
+# Unpacked rather than installed: the package would start a service of its own.
+prometheus:
+	@if ! command -v prometheus promtool >/dev/null; then echo "setting up: prometheus"; \
+	  mkdir -p $(TOOLS)/deb; cd $(TOOLS)/deb; $(call refresh); \
+	  apt-get -qq -o APT::Sandbox::User=root download prometheus; \
+	  dpkg-deb -x prometheus_*.deb ..; fi
+
+# $(call install,PACKAGE,WHAT FOR)
+install = if [ "$$(id -u)" = 0 ]; then $(refresh) && $(APT) install -y --no-install-recommends $(1) >/dev/null; \
+	  else echo "$(1) is missing ($(2)): sudo apt-get install --no-install-recommends $(1)" >&2; false; fi
+refresh = if [ "$$(id -u)" = 0 ]; then $(APT) update; fi

@@ -1,0 +1,176 @@
+"""The only module that knows all the others: settings in, probes, outcomes, metrics and pages out."""
+
+import asyncio
+import os
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+
+from uptime_exporter import __version__, logs
+from uptime_exporter.clock import Clock
+from uptime_exporter.errors import SettingsError
+from uptime_exporter.metrics import Exposition, Reloads
+from uptime_exporter.monitor import Asker, Attempt, Monitor
+from uptime_exporter.outcome import Outcome
+from uptime_exporter.probes.build import build_probe
+from uptime_exporter.reliability.drain import GracefulShutdown
+from uptime_exporter.settings import Settings, Target, secrets_of
+from uptime_exporter.web import Backend, Listener, Server, create_app, listen
+
+log = logs.get("app")
+
+LAST_RESORT = 5.0
+"""Seconds past the time limit of a drain after which the process ends whatever still holds it."""
+
+AT_ONCE = 1.0
+"""Seconds that a second signal leaves for closing."""
+
+FIXED_AT_START = ("listen", "ledger", "shutdown_timeout")
+"""What only a restart changes."""
+
+
+class App:
+    """The exporter: asks by the beat, answers over HTTP, until it is told to stop."""
+
+    def __init__(self, load: Callable[[], Settings], clock: Clock) -> None:
+        """Take the settings that *load* returns, now and at each reload.
+
+        Raises:
+            SettingsError: They cannot be used.
+
+        """
+        self._load = load
+        self._settings = load()
+        self._clock = clock
+        self._reloads = Reloads(successful=True, at=clock.wall())
+        self._reloading = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._forced = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._drain = GracefulShutdown(self._settings.shutdown_timeout)
+        self._monitor = Monitor(clock, build_probe, _tell)
+
+    async def run(self, ready: Callable[[str], None] | None = None) -> int:
+        """Work until SIGTERM or SIGINT; return the exit code.
+
+        Args:
+            ready: Called with the address of the page once it answers.
+
+        Raises:
+            ListenError: The listen address cannot be had.
+
+        """
+        self._speak()
+        _allow_many_sockets()
+        listener = listen(self._settings.listen)
+        server = Server(create_app(self._backend(listener)), listener, self._drain)
+        with self._signals(server):
+            await self._monitor.apply(self._settings.targets)
+            await server.start()
+            log.info("watching", version=__version__, url=listener.url, targets=len(self._settings.targets))
+            if ready is not None:
+                ready(listener.url)
+            await self._stop.wait()
+            await self._leave(server)
+        return 1 if self._forced else 0
+
+    async def reload(self) -> None:
+        """Read the settings again and go by them; targets that stay keep what is known of them.
+
+        Raises:
+            SettingsError: They cannot be used; nothing was changed.
+
+        """
+        async with self._reloading:
+            try:
+                settings = self._load()
+                await self._monitor.apply(settings.targets)
+            except SettingsError as error:
+                self._reloads.successful = False
+                for mistake in error.mistakes:
+                    log.warning("settings not reloaded, nothing was changed", mistake=mistake)
+                raise
+            for name in FIXED_AT_START:
+                if getattr(settings, name) != getattr(self._settings, name):
+                    log.warning("a new value takes effect at the next start only", setting=name)
+            self._settings = settings
+            self._reloads.successful, self._reloads.at = True, self._clock.wall()
+            self._speak()
+            log.info("settings reloaded", targets=len(settings.targets))
+
+    def _backend(self, listener: Listener) -> Backend:
+        return Backend(
+            monitor=self._monitor,
+            drain=self._drain,
+            clock=self._clock,
+            render=Exposition(self._monitor, self._reloads).render,
+            reload=self.reload,
+            admin_token=lambda: self._settings.admin_token,
+            loopback_only=listener.loopback_only,
+            objective=lambda: max(sla.objective for sla in self._settings.slas.values()),
+        )
+
+    def _speak(self) -> None:
+        logs.redact(secrets_of(self._settings))
+        logs.configure(self._settings.log_format, self._settings.log_level)
+
+    async def _leave(self, server: Server) -> None:
+        began = self._clock.monotonic()
+        log.info("stopping", requests_in_flight=self._drain.active_requests)
+        result, _ = await asyncio.gather(server.drain_and_stop(), self._monitor.stop())
+        log.info("stopped", result=result, seconds=round(self._clock.monotonic() - began, 3))
+
+    @contextmanager
+    def _signals(self, server: Server) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(logs.loop_exception_handler)
+        handlers = {
+            signal.SIGTERM: lambda: self._told_to_stop(server),
+            signal.SIGINT: lambda: self._told_to_stop(server),
+            signal.SIGHUP: self._told_to_reload,
+        }
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        try:
+            yield
+        finally:
+            for number in handlers:
+                loop.remove_signal_handler(number)
+
+    def _told_to_stop(self, server: Server) -> None:
+        loop = asyncio.get_running_loop()
+        if self._stop.is_set():
+            log.warning("told a second time: stopping at once")
+            self._forced = True
+            server.force()
+            loop.call_later(AT_ONCE, os._exit, 1)
+        else:
+            loop.call_later(self._settings.shutdown_timeout + LAST_RESORT, os._exit, 1)
+        self._stop.set()
+
+    def _told_to_reload(self) -> None:
+        task = asyncio.create_task(self._reload_quietly())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reload_quietly(self) -> None:
+        try:
+            await self.reload()
+        except SettingsError:
+            return  # the log has every mistake
+
+
+async def ask_once(name: str, target: Target, clock: Clock) -> Attempt:
+    """Ask one target once, under its deadline and without retries."""
+    return await Asker(name, target, build_probe(target), clock, nullcontext).attempt()
+
+
+def _tell(outcome: Outcome) -> None:
+    log.debug("probed", target=outcome.target, verdict=outcome.verdict, seconds=round(outcome.seconds, 6))
+
+
+def _allow_many_sockets() -> None:
+    """Raise the soft limit of open files to the hard one: a thousand silent targets hold a thousand sockets."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

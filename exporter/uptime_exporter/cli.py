@@ -1,0 +1,162 @@
+"""What a person types: run, check, probe, demo."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from uptime_exporter import __version__, logs
+from uptime_exporter.app import App, ask_once
+from uptime_exporter.clock import SystemClock
+from uptime_exporter.errors import ListenError, SettingsError
+from uptime_exporter.monitor import Attempt
+from uptime_exporter.outcome import OwnFault
+from uptime_exporter.settings import Settings, load_settings
+
+WELL, NOT_WELL, UNUSABLE = 0, 1, 2
+"""Exit codes: as asked; down, inconclusive or failed; the settings or the arguments cannot be used."""
+
+Load = Callable[[], Settings]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says; return the exit code."""
+    signal.signal(
+        signal.SIGTERM, _leave
+    )  # as process 1 of a container, a signal without a handler is ignored
+    arguments = _parser().parse_args(argv)
+    load = partial(load_settings, arguments.config, overrides=_overrides(arguments))
+    try:
+        return int(arguments.command(arguments, load))
+    except SettingsError as error:
+        return _complain(*error.mistakes)
+    except ListenError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def run(_arguments: argparse.Namespace, load: Load) -> int:
+    """Probe and publish until told to stop."""
+    return asyncio.run(_run(load))
+
+
+def check(_arguments: argparse.Namespace, load: Load) -> int:
+    """Say whether the settings can be used, with every mistake at once."""
+    settings = load()
+    width = max(map(len, settings.targets))
+    for name, target in settings.targets.items():
+        print(f"{name:{width}}  {target.kind:5}  {target.address}  every {target.interval:g} s")
+    for name, sla in settings.slas.items():
+        days = sla.window / 86_400
+        print(f"{name}: {sla.objective * 100:g} % over {days:g} days of {', '.join(sla.targets)}")
+    print("The settings can be used.")
+    return WELL
+
+
+def probe(arguments: argparse.Namespace, load: Load) -> int:
+    """Ask one target once, and show the phases and the verdict."""
+    settings = load()
+    target = settings.targets.get(arguments.target)
+    if target is None:
+        known = ", ".join(settings.targets)
+        return _complain(f"there is no target {arguments.target!r}; the settings know {known}")
+    logs.configure("logfmt", "error")
+    attempt = asyncio.run(ask_once(arguments.target, target, SystemClock()))
+    print("\n".join(_told(arguments.target, target.kind, target.address, attempt)))
+    return WELL if attempt.reason is None else NOT_WELL
+
+
+async def _run(load: Load) -> int:
+    return await App(load, SystemClock()).run()
+
+
+def _told(name: str, kind: str, address: str, attempt: Attempt) -> list[str]:
+    """Return what became of one attempt, as lines."""
+    phases = attempt.phases.seconds
+    lines = [f"{name}: {kind} {address}"]
+    lines += [f"  {phase:<12}{seconds * 1000:9.2f} ms" for phase, seconds in phases.items()]
+    lines.append(f"  {'together':<12}{sum(phases.values()) * 1000:9.2f} ms")
+    if attempt.seen.message:
+        lines.append(f"  it says: {attempt.seen.message}")
+    for model, loaded in attempt.seen.models.items():
+        lines.append(f"  model {model}: {'loaded' if loaded else 'missing'}")
+    match attempt.reason:
+        case None:
+            lines.append("UP, but degraded" if attempt.seen.degraded else "UP")
+        case OwnFault() as fault:
+            lines.append(f"INCONCLUSIVE ({fault}): {attempt.detail}")
+        case reason:
+            lines.append(f"DOWN ({reason}): {attempt.detail}")
+    return lines
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="uptime-exporter", description="Know whether your service kept its promise."
+    )
+    parser.add_argument("--version", action="version", version=f"uptime-exporter {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    settings = _settings_arguments()
+    for command, about in (
+        (run, "probe the targets and publish what is found"),
+        (check, "check the settings"),
+    ):
+        each = commands.add_parser(
+            command.__name__, help=about, parents=[settings], description=command.__doc__
+        )
+        each.set_defaults(command=command)
+    asking = commands.add_parser(
+        "probe", help="ask one target once", parents=[settings], description=probe.__doc__
+    )
+    asking.add_argument("target", metavar="TARGET", help="its name in the settings")
+    asking.set_defaults(command=probe)
+    return parser
+
+
+def _settings_arguments() -> argparse.ArgumentParser:
+    settings = argparse.ArgumentParser(add_help=False)
+    settings.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings file (YAML); or UPTIME_CONFIG"
+    )
+    settings.add_argument("--listen", metavar="HOST:PORT", help="where to answer; or UPTIME_LISTEN")
+    settings.add_argument("--ledger", metavar="FILE", help="where the account lasts; or UPTIME_LEDGER")
+    settings.add_argument("--log-format", choices=["logfmt", "json"], help="or UPTIME_LOG_FORMAT")
+    settings.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], help="or UPTIME_LOG_LEVEL"
+    )
+    settings.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        type=_assignment,
+        help="any setting, such as targets.mysql.host=db; may be repeated",
+    )
+    return settings
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE, such as targets.mysql.host=db")
+    return key, value
+
+
+def _overrides(arguments: argparse.Namespace) -> Mapping[str, object]:
+    named = ("listen", "ledger", "log_format", "log_level")
+    given = {name: value for name in named if (value := getattr(arguments, name, None)) is not None}
+    return {**given, **dict(arguments.set)}
+
+
+def _complain(*mistakes: str) -> int:
+    for mistake in mistakes:
+        print(mistake, file=sys.stderr)
+    return UNUSABLE
+
+
+def _leave(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
