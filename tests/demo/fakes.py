@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 
 from uptime_exporter.errors import UptimeError
 
+FREE_PORT = 43306
+
 
 class FakeDatabase:
     """Obeys, unless it is not to come back."""
 
-    address = "127.0.0.1:3306"
-    user = "uptime"
-
-    def __init__(self, *, comes_back: bool = True) -> None:
+    def __init__(self, *, port: int = 3306, comes_back: bool = True) -> None:
+        self.port = port
         self.done: list[str] = []
         self._comes_back = comes_back
 
@@ -43,18 +43,16 @@ class FakeServerProgram:
     """Opens fake databases, and keeps what it was asked for."""
 
     def __init__(self, *, installed: bool = True) -> None:
-        self.database = FakeDatabase()
-        self.port = -1
         self.password = ""
         self.running = False
         self._installed = installed
 
     @asynccontextmanager
-    async def __call__(self, port: int, password: str) -> AsyncIterator[FakeDatabase]:
+    async def __call__(self, *, port: int, password: str) -> AsyncIterator[FakeDatabase]:
         if not self._installed:
-            raise UptimeError("no server program is installed; apt-get install mariadb-server")
-        self.port, self.password, self.running = port, password, True
+            raise UptimeError("no server is installed")
+        self.password, self.running = password, True
         try:
-            yield self.database
+            yield FakeDatabase(port=port or FREE_PORT)
         finally:
             self.running = False

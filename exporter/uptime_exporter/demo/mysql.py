@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
+from uptime_exporter.demo.listener import LOOPBACK
+
 MEANINGS: Mapping[str, str] = {
     "up": "well again",
     "down": "killed: connection refused",
@@ -13,15 +15,14 @@ MEANINGS: Mapping[str, str] = {
 
 
 class Database(Protocol):
-    """A database server that can be hurt."""
+    """A database server on loopback that can be hurt.
 
-    @property
-    def address(self) -> str:
-        """Host and port."""
+    Attributes:
+        port: Where it listens, also after a restart.
 
-    @property
-    def user(self) -> str:
-        """Who may ask it whether it is well."""
+    """
+
+    port: int
 
     async def start(self) -> None:
         """Run again after `kill`."""
@@ -44,6 +45,7 @@ class DatabasePart:
 
     Attributes:
         present: How it is now; one of `switches`.
+        port: Where it listens.
 
     """
 
@@ -52,18 +54,14 @@ class DatabasePart:
 
     def __init__(self, database: Database) -> None:
         self.present = "up"
+        self.port = database.port
         self._database = database
         self._switching = asyncio.Lock()
 
     @property
     def address(self) -> str:
         """Host and port."""
-        return self._database.address
-
-    @property
-    def user(self) -> str:
-        """Who may ask it whether it is well."""
-        return self._database.user
+        return f"{LOOPBACK}:{self.port}"
 
     async def switch(self, word: str) -> None:
         """Be as *word*, one of `switches`, says.

@@ -1,18 +1,25 @@
 """The whole demo: stand-ins, a private database, and the control over them."""
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from uptime_exporter.demo.control import Control, Part
-from uptime_exporter.demo.listener import Listener
+from uptime_exporter.demo.database import USER, private_database
+from uptime_exporter.demo.listener import LOOPBACK, Listener
 from uptime_exporter.demo.mysql import Database, DatabasePart
 from uptime_exporter.demo.standins import PACE, Pace, StandIn, asr_ocr_server, model_server
 from uptime_exporter.errors import UptimeError
 
-OpenDatabase = Callable[[int, str], AbstractAsyncContextManager[Database]]
-"""Port and password → a running server; raises an UptimeError where there can be none."""
+
+class OpenDatabase(Protocol):
+    """Runs a database server for the time of a block."""
+
+    def __call__(self, *, port: int, password: str) -> AbstractAsyncContextManager[Database]:
+        """Return the block; entering it raises an UptimeError where there can be no server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +75,8 @@ class Demo:
         return ["Break something, mend it, and watch the page:", *_commented(tries)]
 
     def _mysql_target(self, database: DatabasePart) -> Mapping[str, object]:
-        host, _, port = database.address.rpartition(":")
-        return {
-            "kind": "mysql",
-            "host": host,
-            "port": int(port),
-            "user": database.user,
-            "password": self.database_password,
-        }
+        password = self.database_password
+        return {"kind": "mysql", "host": LOOPBACK, "port": database.port, "user": USER, "password": password}
 
 
 @asynccontextmanager
@@ -85,7 +86,7 @@ async def stand_ins(
     asr_port: int = 8002,
     mysql_port: int = 3306,
     control_port: int = 8009,
-    open_database: OpenDatabase | None = None,
+    open_database: OpenDatabase = private_database,
     pace: Pace = PACE,
 ) -> AsyncIterator[Demo]:
     """Run everything until the end of the block; then nothing of it is left.
@@ -103,9 +104,9 @@ async def stand_ins(
             notes += await _opened(stack, server.name, server.listener)
             await server.switch("up")
         password = secrets.token_urlsafe(18)
-        database, why_not = await _database(stack, open_database, mysql_port, password)
+        database, about_it = await _database(stack, open_database, mysql_port, password)
+        notes += about_it
         control = Control([*servers, *filter(None, [database])], port=control_port)
-        notes += why_not
         notes += await _opened(stack, "the control", control.listener)
         yield Demo(servers, database, control, notes, password if database else None)
 
@@ -120,15 +121,26 @@ async def _opened(stack: AsyncExitStack, name: str, listener: Listener) -> list[
 
 
 async def _database(
-    stack: AsyncExitStack, open_database: OpenDatabase | None, port: int, password: str
+    stack: AsyncExitStack, open_database: OpenDatabase, wanted: int, password: str
 ) -> tuple[DatabasePart | None, list[str]]:
-    if open_database is None:
-        return None, []
+    """Run a database for the time of *stack*; return it, if there can be one, and what there is to note."""
+    port = wanted if _is_free(wanted) else 0
     try:
-        database = await stack.enter_async_context(open_database(port, password))
+        database = await stack.enter_async_context(open_database(port=port, password=password))
     except UptimeError as exc:
-        return None, [f"mysql is left out: {exc}"]
-    return DatabasePart(database), []
+        return None, [f"mysql is left out: {exc}."]
+    elsewhere = [f"Port {wanted} is not free: mysql listens on {database.port} instead."]
+    return DatabasePart(database), elsewhere if database.port != wanted != 0 else []
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
 
 
 def _http_target(server: StandIn) -> Mapping[str, object]:
