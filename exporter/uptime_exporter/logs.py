@@ -174,7 +174,9 @@ def configure(format: Format = "logfmt", level: Level = "info", stream: TextIO |
     """
     handler = _Handler(stream)
     handler.setFormatter(StructuredFormatter(format, _REDACTOR))
-    logging.basicConfig(handlers=[handler], level="INFO" if level == "debug" else "WARNING", force=True)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel("INFO" if level == "debug" else "WARNING")
     logging.getLogger(_ROOT).setLevel(level.upper())
     _let_through(name for name in logging.root.manager.loggerDict if name.startswith("uvicorn"))
     logging.captureWarnings(capture=True)

@@ -57,6 +57,17 @@ async def test_a_fault_goes_on_and_off(server: StandIn, port: int) -> None:
     assert (during.json["status"], after.json["status"]) == ("unhealthy", "healthy")
 
 
+async def test_the_log_tells_what_was_switched(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Between the lines about targets stands who was behind it; a switch that failed is none."""
+    with caplog.at_level("INFO", "uptime_exporter"):
+        await ask(port, "POST", "/model_server/error")
+        await ask(port, "POST", "/database/up")
+
+    assert [(line.msg, vars(line)["fields"]) for line in caplog.records] == [
+        ("switched by hand", {"target": "model_server", "condition": "error"})
+    ]
+
+
 async def test_a_request_in_flight_is_broken_off_by_down(server: StandIn, port: int) -> None:
     """The control works while others wait for an answer."""
     await ask(port, "POST", "/model_server/slow")

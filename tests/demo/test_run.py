@@ -63,6 +63,7 @@ async def test_the_settings_watch_exactly_what_runs() -> None:
     assert [model.address, asr.address] == [f"http://{server.address}/health" for server in demo.servers]
     assert isinstance(mysql, MysqlTarget)
     assert (mysql.address, mysql.user) == (f"127.0.0.1:{FREE_PORT}", "uptime")
+    assert mysql.expect_writable, "or nobody would see the switch read_only"
     assert mysql.password == SecretStr(program.password)
     assert settings.slas["system"].targets == ("model_server", "asr_ocr_server", "mysql")
 

@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from uptime_exporter import logs
 from uptime_exporter.demo.http import NO_HEADERS, Request, read_request, response
 from uptime_exporter.demo.listener import Listener
 from uptime_exporter.errors import UptimeError
+
+_log = logs.get("demo")
 
 
 class Part(Protocol):
@@ -93,6 +96,7 @@ class Control:
             await part.switch(word)
         except UptimeError as exc:
             return _text(409, f"{name} is still {part.present}: {exc}\n")
+        _log.info("switched by hand", target=name, condition=part.present)
         return _text(200, f"{name} is {part.present}: {part.switches[part.present]}\n")
 
 

@@ -75,8 +75,14 @@ class Demo:
         return ["Break something, mend it, and watch the page:", *_commented(tries)]
 
     def _mysql_target(self, database: DatabasePart) -> Mapping[str, object]:
-        password = self.database_password
-        return {"kind": "mysql", "host": LOOPBACK, "port": database.port, "user": USER, "password": password}
+        return {
+            "kind": "mysql",
+            "host": LOOPBACK,
+            "port": database.port,
+            "user": USER,
+            "password": self.database_password,
+            "expect_writable": True,  # or nobody would see the switch read_only
+        }
 
 
 @asynccontextmanager
