@@ -11,6 +11,7 @@ Key = tuple[str | int, ...]
 """Where a value stands in the tree: names, and positions in lists."""
 Tree = dict[str, Any]
 
+_INSIDE_A_TARGET = 3
 TARGET_SECRETS = ("password", "bearer_token")
 TARGET_FILES = ("password_file", "bearer_token_file")
 TLS_FILES = ("ca_file", "cert_file", "key_file")
@@ -61,18 +62,23 @@ class Layer:
     tree: Tree = field(default_factory=dict)
     places: dict[Key, Place] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
+    told: set[Key] = field(default_factory=set)
+    """Whose values could not be read; that is all there is to say about them."""
     usable: bool = True
     """Whether the source could be read at all."""
 
     def mistake(self, key: Key, text: str) -> None:
         """Note that the value of *key* is wrong, at the place that it came from."""
-        place = self.place(key)
-        if place is None:
-            self.mistakes.append(Mistake(0, 0, "", f"{dotted(key)}: {text}"))
-        else:
-            placed = self._placed(key)
+        place, placed = self.place(key), self._placed(key)
+        if place and placed:
             # What a target inherits is to be mended where it is written.
-            self.mistake_at(place, (*place.key, *key[len(placed) :]) if placed else key, text)
+            key = (*place.key, *key[len(placed) :])
+        if key in self.told:
+            return
+        if place:
+            self.mistake_at(place, key, text)
+        else:
+            self.mistakes.append(Mistake(0, 0, "", f"{dotted(key)}: {text}"))
 
     def mistake_at(self, place: Place, key: Key, text: str) -> None:
         """Note that the value of *key* is wrong at *place*."""
@@ -83,7 +89,9 @@ class Layer:
         placed = self._placed(key)
         if placed:
             return self.places[placed]
-        return next(self.places_below(key), None) or next(self.places_below(key[:-1]), None) if key else None
+        inside = next(self.places_below(key), None) if key else None
+        # In an unmarked target all that is marked stands beside; further out, beside is somewhere else.
+        return inside or (next(self.places_below(key[:-1]), None) if len(key) >= _INSIDE_A_TARGET else None)
 
     def places_below(self, key: Key) -> Iterator[Place]:
         """Yield the places of all values inside that of *key*."""

@@ -96,9 +96,12 @@ def _settle(layer: Layer, over: Iterable[Layer]) -> None:
     _read_secrets(layer)
     _check_tls(layer)
     _check_ledger(layer)
-    if isinstance(layer.tree["targets"], dict):
-        _name_slas_targets(layer)
-        _check_names(layer)
+    targets = layer.tree["targets"]
+    if isinstance(targets, dict) and targets:
+        _name_slas_targets(layer, targets)
+        _check_names(layer, targets)
+    else:
+        layer.told.add(("slas", SYSTEM, "targets"))
 
 
 def _validated(layer: Layer) -> Settings | None:
@@ -170,23 +173,21 @@ def _check_ledger(layer: Layer) -> None:
             writable(ledger)
 
 
-def _name_slas_targets(layer: Layer) -> None:
+def _name_slas_targets(layer: Layer, targets: Tree) -> None:
     """Fill in what a promise is about where its name says it."""
-    targets = layer.tree["targets"]
     for (_, name), sla in layer.mappings("slas"):
-        if name in targets:
-            sla.setdefault("targets", [name])
-        elif name == SYSTEM and targets:
+        if name == SYSTEM:
             sla.setdefault("targets", list(targets))
+        elif name in targets:
+            sla.setdefault("targets", [name])
 
 
-def _check_names(layer: Layer) -> None:
-    targets = layer.tree["targets"]
+def _check_names(layer: Layer, targets: Tree) -> None:
     for key, sla in layer.mappings("slas"):
         names = _listed(sla.get("targets"))
         _check_promise(layer, key, names, targets)
         if key[-1] in targets and names and names != [key[-1]]:
-            layer.mistake(key, "is the name of a target, whose own SLA is called so; name the SLA otherwise")
+            _taken(layer, key)
     for name, old in OLD_NAMES.items():
         if name in targets and old in targets:
             layer.mistake(
@@ -194,14 +195,23 @@ def _check_names(layer: Layer) -> None:
             )
 
 
+def _taken(layer: Layer, key: Key) -> None:
+    if layer.place(key):
+        layer.mistake(key, "is the name of a target, whose own SLA is called so; name the SLA otherwise")
+    else:
+        layer.mistake(("targets", *key[1:]), "is the name of the SLA over all targets; choose another")
+
+
 def _check_promise(layer: Layer, key: Key, names: list[object], targets: Tree) -> None:
+    seen: set[object] = set()
     for at, name in enumerate(names):
         if name not in targets:
             meant = did_you_mean(str(name), targets)
             known = f"did you mean `{meant}`?" if meant else f"there are {', '.join(targets)}"
             layer.mistake((*key, "targets", at), f"there is no target `{shown(str(name))}`; {known}")
-        elif name in names[:at]:
+        elif name in seen:
             layer.mistake((*key, "targets", at), f"names `{name}` twice; keep one of them")
+        seen.add(name)
 
 
 def _listed(value: object) -> list[object]:

@@ -295,7 +295,7 @@ class Settings(_Model):
     """Seconds for which a circuit stays open."""
     targets: Annotated[Mapping[Name, Target], Field(min_length=1)]
     """Name → what is watched."""
-    slas: Mapping[Name, Sla]
+    slas: Annotated[Mapping[Name, Sla], Field(min_length=1)]
     """Name → a promise over several targets, or over the target of that name."""
 
     @property

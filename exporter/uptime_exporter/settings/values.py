@@ -42,7 +42,7 @@ def duration(seconds: float) -> str:
     for unit in ("d", "h", "m"):
         if seconds and seconds % UNITS[unit] == 0:
             return f"{seconds / UNITS[unit]:.15g}{unit}"
-    return f"{seconds:.15g}s"
+    return f"{seconds:.15g}s" if seconds >= 1 or not seconds else f"{1000 * seconds:.15g}ms"
 
 
 def _from_to(least: float, most: float) -> Callable[[object], float]:
@@ -60,6 +60,12 @@ def _from_to(least: float, most: float) -> Callable[[object], float]:
 def _a_number(value: object) -> object:
     if isinstance(value, bool):
         raise wrong("must be a number")  # True would pass for 1
+    return value
+
+
+def _a_part(value: float) -> float:
+    if not 0 < value < 1:
+        raise wrong("must be more than 0 and less than 1: 99.9 % is 0.999")
     return value
 
 
@@ -175,7 +181,7 @@ def _a_place_to_listen(value: object) -> object:
 Seconds = Annotated[float, BeforeValidator(_from_to(0.001, DAY))]
 Pause = Annotated[float, BeforeValidator(_from_to(0, 3600))]
 Window = Annotated[float, BeforeValidator(_from_to(3600, 400 * DAY))]
-Part = Annotated[float, BeforeValidator(_a_number), Field(gt=0, lt=1, allow_inf_nan=False)]
+Part = Annotated[float, AfterValidator(_a_part), BeforeValidator(_a_number)]
 Retries = Annotated[int, BeforeValidator(_a_number), Field(ge=0, le=10)]
 Count = Annotated[int, BeforeValidator(_a_number), Field(ge=0, le=1 << 30)]
 Threshold = Annotated[int, BeforeValidator(_a_number), Field(ge=1, le=10_000)]
@@ -197,7 +203,7 @@ UserName = Annotated[str, AfterValidator(_a_user_name)]
 DatabaseUser = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_one_line)]
 Scalar = str | bool | int | float
 Statuses = Annotated[tuple[Status, ...], BeforeValidator(_listed)]
-Names = Annotated[tuple[Name, ...], Field(min_length=1), BeforeValidator(_listed)]
+Names = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_listed)]
 Scalars = Annotated[
     tuple[Scalar, ...], Field(min_length=1), BeforeValidator(_plain_values), BeforeValidator(_listed)
 ]

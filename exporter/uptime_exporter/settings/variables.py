@@ -43,18 +43,8 @@ def read_overrides(overrides: Mapping[str, object]) -> Layer:
 def _put(layer: Layer, source: Source, name: str, parts: tuple[str, ...], value: object) -> None:
     key = _key(parts)
     place = Place(source, name, key)
-    around = next(
-        (
-            key[:end]
-            for end in range(1, len(key))
-            if layer.at(key[:end]) is not None and not isinstance(layer.at(key[:end]), dict)
-        ),
-        None,
-    )
-    if around:
-        layer.mistake_at(place, key, f"{around[-1]} has a value of its own; remove one of the two")
-        return
     try:
+        _check_parts(key)
         layer.put(place, _read(key, value) if isinstance(value, str) else value)
     except _NotReadableError as error:
         layer.mistake_at(place, key, str(error))
@@ -66,6 +56,13 @@ def _key(parts: tuple[str, ...]) -> Key:
         if any(is_flat(kind) for kind in kinds_at(parts[:end])):
             return (*parts[:end], ".".join(parts[end:]))
     return parts
+
+
+def _check_parts(key: Key) -> None:
+    for end in range(1, len(key)):
+        kinds = kinds_at(key[:end])
+        if kinds and not any(is_mapping(kind) or is_model(kind) for kind in kinds):
+            raise _NotReadableError(f"{key[end - 1]} is one value and has no parts; remove what follows it")
 
 
 class _NotReadableError(Exception):

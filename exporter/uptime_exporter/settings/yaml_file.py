@@ -10,14 +10,14 @@ from yaml.constructor import ConstructorError, SafeConstructor
 from uptime_exporter.settings.files import MAX_SETTINGS_BYTES, FileUnusableError, text_of
 from uptime_exporter.settings.layer import Key, Layer, Mistake, Place, Source, Tree
 
-MAX_VALUES = 1_000_000
+MAX_VALUES = 100_000
 """Aliases of aliases can make a short file endless."""
 
 _TAG = "tag:yaml.org,2002:"
 _TYPED = frozenset(_TAG + kind for kind in ("null", "bool", "int", "float"))
 _TEXT = frozenset(_TAG + kind for kind in ("str", "timestamp", "value"))
 _MERGE = _TAG + "merge"
-_QUOTED = re.compile(r"'(?!<)[^']*'")
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 def read_file(file: Path) -> Layer:
@@ -63,8 +63,15 @@ def _in_words(error: yaml.MarkedYAMLError, text: str, where: tuple[int, int]) ->
     lines = text.splitlines()
     if where[0] < len(lines) and lines[where[0]][where[1] : where[1] + 1] == "\t":
         return "a tab; YAML is indented with spaces"
-    problem = _QUOTED.sub("…", error.problem or "not YAML")
+    parts = (error.context, error.problem) if (error.problem or "").startswith("but ") else (error.problem,)
+    problem = _QUOTED.sub(_harmless, ", ".join(filter(None, parts)))
     return f"{problem}; check the indentation, and put values with special characters in quotes"
+
+
+def _harmless(quoted: re.Match[str]) -> str:
+    """Leave only tokens (``'<block end>'``) and single signs of what PyYAML quotes."""
+    inside = quoted[1]
+    return quoted[0] if inside.startswith("<") or (len(inside) == 1 and not inside.isalnum()) else "…"
 
 
 class _Reader:
@@ -89,10 +96,11 @@ class _Reader:
     def _value(self, node: yaml.Node, key: Key) -> object:
         self._values += 1
         if node in self._around:
-            return self._mistake(node, key, "an alias stands inside what it repeats; remove it")
+            return self._lost(node, key, "an alias stands inside what it repeats; remove it")
         if self._values > MAX_VALUES:
             if self._values == MAX_VALUES + 1:
-                self._mistake(node, key, f"more than {MAX_VALUES} values; use fewer aliases")
+                self._lost(node, (), f"more than {MAX_VALUES} values; use fewer aliases")
+                self._layer.usable = False
             return None
         self._around.append(node)
         try:
@@ -111,7 +119,7 @@ class _Reader:
             case yaml.ScalarNode(tag=tag) if tag in _TYPED:
                 return self._typed(node, key)
             case _:
-                return self._mistake(
+                return self._lost(
                     node, key, "tags (!…) are not supported; put text that begins with ! in quotes"
                 )
 
@@ -119,7 +127,7 @@ class _Reader:
         try:
             return self._constructor.construct_object(node)
         except (ValueError, KeyError, ConstructorError):
-            return self._mistake(node, key, "is not what its tag says; remove the tag")
+            return self._lost(node, key, "is not what its tag says; remove the tag")
 
     def _sequence(self, node: yaml.SequenceNode, key: Key) -> list[object]:
         items = []
@@ -163,8 +171,12 @@ class _Reader:
         self._layer.places[key] = place
         return place
 
-    def _mistake(self, node: yaml.Node, key: Key, text: str) -> object:
-        """Note what is wrong with *node*, and return the value that stands for it."""
+    def _lost(self, node: yaml.Node, key: Key, text: str) -> object:
+        """Note what is wrong with *node*, and return what stands for its value."""
+        self._mistake(node, key, text)
+        self._layer.told.add(key)
+        return None
+
+    def _mistake(self, node: yaml.Node, key: Key, text: str) -> None:
         place = Place(Source.FILE, self._file, key, node.start_mark.line + 1)
         self._layer.mistake_at(place, key, text)
-        return None
