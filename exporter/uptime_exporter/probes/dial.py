@@ -22,7 +22,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[AddressInfo]]]
 OpenSocket = Callable[[int, int, int], socket.socket]
 
 ATTEMPT_DELAY = 0.25
-"""Seconds that one address has before the next is tried beside it (RFC 8305, section 5)."""
+"""What RFC 8305, section 5 recommends."""
 
 _ANY = frozenset[int]()
 _VERDICTS: tuple[tuple[type[OSError], frozenset[int], Reason | OwnFault], ...] = (
@@ -126,12 +126,14 @@ class Dialler:
 
     resolve: Resolve = system_resolve
     open_socket: OpenSocket = socket.socket
+    attempt_delay: float = ATTEMPT_DELAY
+    """Seconds that one address has before the next is tried beside it."""
 
     async def dial(self, host: str, port: int, phases: Phases) -> socket.socket:
         """Return a connected, non-blocking socket, which is the caller's to close.
 
         Phases: ``resolve``, ``connect``. All addresses of the name are tried, the next one as soon as the
-        last has failed or kept silent for `ATTEMPT_DELAY`; cancellation leaves no socket open.
+        last has failed or kept silent for `attempt_delay`; cancellation leaves no socket open.
 
         Raises:
             ProbeFailure: dns or connect.
@@ -223,7 +225,7 @@ class _Race:
     async def _run(self) -> None:
         for info in self._infos:
             self._running.add(asyncio.create_task(self._attempt(info)))
-            await self._wait(ATTEMPT_DELAY)
+            await self._wait(self._dialler.attempt_delay)
             if self._won:
                 return
         while self._running and not self._won:

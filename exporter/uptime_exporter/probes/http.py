@@ -28,6 +28,7 @@ _BASE_HEADERS = {
 _ANY_SUCCESS = range(200, 300)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"http": 80, "https": 443}
+_HIGHEST_PORT = 65535
 
 
 class HttpProbe:
@@ -48,7 +49,8 @@ class HttpProbe:
             tls, max_body_bytes=target.max_body_bytes, dialler=dialler or Dialler()
         )
         self._base_headers = httpx.Headers(_BASE_HEADERS)
-        self._own_headers = httpx.Headers({**_BASE_HEADERS, **_secret_headers(target)})
+        self._own_headers = httpx.Headers(_BASE_HEADERS)
+        self._own_headers.update(_secret_headers(target))
 
     async def check(self, phases: Phases) -> Seen:
         """Return what was seen if the response is one that counts as up.
@@ -99,10 +101,9 @@ class HttpProbe:
         )
 
     def _next_request(self, request: httpx.Request, response: httpx.Response, seen: Seen) -> httpx.Request:
-        try:
-            url = request.url.join(response.headers["location"]).copy_with(fragment=None)
-        except (httpx.InvalidURL, ValueError) as error:
-            raise ProbeFailure(Reason.STATUS, "redirects to what is no URL", seen) from error
+        url = _joined(request.url, response.headers["location"])
+        if url is None:
+            raise ProbeFailure(Reason.STATUS, "redirects to what is no URL", seen)
         if url.scheme not in _PORTS or not url.host:
             raise ProbeFailure(Reason.STATUS, f"redirects to {_shown(url)}, which is not HTTP", seen)
         ours = request.extensions["ours"] and _origin(url) == _origin(self._url)
@@ -161,6 +162,15 @@ def _becomes_get(status: int, method: str) -> bool:
     return (status == HTTPStatus.SEE_OTHER and method != "HEAD") or (
         status in (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FOUND) and method == "POST"
     )
+
+
+def _joined(base: httpx.URL, location: str) -> httpx.URL | None:
+    """Return where *location* leads from *base*; None where it is no URL."""
+    try:
+        url = base.join(location)
+    except (httpx.InvalidURL, ValueError):
+        return None
+    return url if 0 <= (url.port or 0) <= _HIGHEST_PORT else None
 
 
 def _origin(url: httpx.URL) -> Sequence[str | int | None]:
