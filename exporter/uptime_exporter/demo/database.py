@@ -22,6 +22,7 @@ from uptime_exporter.probes.stream import PlainStream
 
 HOST = "127.0.0.1"
 USER = "uptime"
+_OWNER = "owner"
 _PROGRAMS = ("mariadbd", "mysqld")
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
 """Debian puts servers where an ordinary user's PATH does not lead."""
@@ -139,8 +140,8 @@ class PrivateDatabase:
         """
         self._init_file.touch(mode=0o600)
         self._init_file.write_text(
-            f"CREATE USER IF NOT EXISTS owner@'%' IDENTIFIED BY {literal(self._password)};\n"
-            "GRANT ALL ON *.* TO owner@'%' WITH GRANT OPTION;\n"
+            f"CREATE USER IF NOT EXISTS {_OWNER}@'%' IDENTIFIED BY {literal(self._password)};\n"
+            f"GRANT ALL ON *.* TO {_OWNER}@'%' WITH GRANT OPTION;\n"
             f"CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY {literal(password)};\n"
         )
         self._launch(self._program.initialise(self.data))
@@ -195,15 +196,28 @@ class PrivateDatabase:
             Inconclusive: This machine cannot connect.
 
         """
+        async with self.session() as client:
+            return await client.query(statement)
+
+    @contextlib.asynccontextmanager
+    async def session(self, user: str = "", password: str = "") -> AsyncIterator[MysqlClient]:
+        """Stay logged in for a while: as *user*, or as the server's owner.
+
+        Raises:
+            ProbeFailure: The server does not run, or refuses.
+            Inconclusive: This machine cannot connect.
+
+        """
         sock = await Dialler().dial(HOST, self.port, Phases())
         with contextlib.closing(sock):
             client = MysqlClient(PlainStream(sock), self.address)
             await client.hear()
             await client.greet()
-            await client.log_in("owner", self._password)
-            rows = await client.query(statement)
-            await client.quit()
-        return rows
+            await client.log_in(user or _OWNER, password if user else self._password)
+            try:
+                yield client
+            finally:
+                await client.quit()
 
     async def _answers(self) -> bool:
         if self._process is None or self._process.poll() is not None:
