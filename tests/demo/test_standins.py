@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -227,6 +228,20 @@ async def test_the_end_leaves_nothing(server: StandIn, word: str) -> None:
     gc.collect()  # an open socket would warn, and a warning is an error
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_connection_that_comes_while_it_goes_down_is_not_lost(server: StandIn, turns: int) -> None:
+    """At whichever turn of the loop the end falls, the connection is broken off, not left to the garbage."""
+    with socket.create_connection(("127.0.0.1", server.listener.port)) as client:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await server.switch("down")
+        await _taken_up()
+
+        client.settimeout(0)
+        assert _end_of(client) in (b"", "reset")
+    gc.collect()  # an open socket would warn, and a warning is an error
+
+
 async def test_each_condition_says_what_it_does(server: StandIn) -> None:
     """No switch is without words for people."""
     assert list(server.switches) == list(Condition)
@@ -276,3 +291,10 @@ async def _rest(reader: asyncio.StreamReader) -> bytes:
         return await reader.read()
     except ConnectionResetError:
         return b""
+
+
+def _end_of(client: socket.socket) -> bytes | str:
+    try:
+        return client.recv(1)
+    except ConnectionResetError:
+        return "reset"

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import socket
 from collections.abc import Awaitable, Callable
 
 from uptime_exporter.errors import ListenError
@@ -24,7 +25,7 @@ class Listener:
     def __init__(self, serve: Serve, port: int) -> None:
         self.port = port
         self._serve = serve
-        self._server: asyncio.Server | None = None
+        self._socket: socket.socket | None = None
         self._conversations: set[asyncio.Task[None]] = set()
 
     @property
@@ -39,14 +40,16 @@ class Listener:
             ListenError: The port cannot be had.
 
         """
-        if self._server is not None:
+        if self._socket is not None:
             return
         try:
-            self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port)
+            self._socket = socket.create_server((LOOPBACK, self.port))
         except OSError as exc:
             why = os.strerror(exc.errno) if exc.errno else str(exc)
             raise ListenError(f"cannot listen on {self.address}: {why}; see who does: ss -ltnp") from exc
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._socket.settimeout(0)
+        self.port = self._socket.getsockname()[1]
+        asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
 
     async def open_here_or_elsewhere(self) -> bool:
         """Listen, if need be on another port than the wanted one; return whether the wanted one was free.
@@ -67,24 +70,30 @@ class Listener:
 
     async def close(self) -> None:
         """Free the port and break off every conversation, as a process that is killed does."""
-        server, self._server = self._server, None
-        if server is None:
+        listening, self._socket = self._socket, None
+        if listening is None:
             return
-        server.close()
+        asyncio.get_running_loop().remove_reader(listening)
+        listening.close()
         for conversation in self._conversations:
             conversation.cancel()
         await asyncio.gather(*self._conversations, return_exceptions=True)
-        await server.wait_closed()
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._server is None:  # accepted by the system before it was closed
-            writer.transport.abort()
-            return
-        conversation = asyncio.create_task(self._converse(reader, writer))
+    def _accept(self, listening: socket.socket) -> None:
+        # asyncio's own server loses what it accepts in the very turn of the loop in which it is closed.
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            return  # the client has changed its mind
+        conversation = asyncio.create_task(self._converse(connection))
         self._conversations.add(conversation)
         conversation.add_done_callback(self._conversations.discard)
+        # Also where the task is cancelled before its first step.
+        conversation.add_done_callback(lambda _: connection.close())
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _converse(self, connection: socket.socket) -> None:
+        connection.settimeout(0)
+        reader, writer = await asyncio.open_connection(sock=connection)
         try:
             await self._serve(reader, writer)
             writer.close()
