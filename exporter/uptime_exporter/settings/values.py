@@ -83,8 +83,12 @@ def _a_host(value: str) -> str:
 
 
 def _an_address(value: HttpUrl) -> HttpUrl:
-    if value.username or value.password:
-        raise wrong("must not carry a user name or a password; put them in `username` and `password_file`")
+    # An @ behind a slash may still be a password's end: in http://me:12/34@host/, 12 would pass for the port.
+    if "@" in str(value):
+        raise wrong(
+            "must not carry a user name or a password; put them in `username` and `password_file`, "
+            "and write any other @ as %40"
+        )
     if value.port == 0:
         raise wrong("must not name port 0")
     return value
