@@ -111,7 +111,7 @@ class Scene:
                 if name not in but:
                     self.past(name).beat(seen=WELL if name == "model_server" else UNSEEN)
 
-    def backend(self, *, loopback_only: bool = True) -> Backend:
+    def backend(self, *, loopback_only: bool = True, objective: float = 0.999) -> Backend:
         """Return the backend, which goes on to see what the scene becomes."""
         return Backend(
             monitor=self.monitor,
@@ -121,6 +121,7 @@ class Scene:
             reload=self._reload,
             admin_token=lambda: self.token,
             loopback_only=loopback_only,
+            objective=lambda: objective,
             sla=lambda: self.sla,
             budgets=lambda: self.budgets,
         )

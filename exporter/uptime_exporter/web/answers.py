@@ -91,7 +91,7 @@ def _circuit(watch: Watch) -> Json:
         "failure_count": circuit.failures,
         "last_failure_time": iso(circuit.last_failure),
         "threshold": circuit.policy.threshold,
-        "recovery_timeout": circuit.policy.recovery,
+        "recovery_timeout": _plain(circuit.policy.recovery),
         "state_since": iso(circuit.since),
     }
 
@@ -100,8 +100,13 @@ def _shutdown(drain: GracefulShutdown) -> Json:
     return {
         "is_shutting_down": drain.is_shutting_down,
         "active_requests": drain.active_requests,
-        "shutdown_timeout": drain.shutdown_timeout,
+        "shutdown_timeout": _plain(drain.shutdown_timeout),
     }
+
+
+def _plain(seconds: float) -> float:
+    """Return whole seconds as an integer: clients exist that read nothing else there."""
+    return int(seconds) if seconds == int(seconds) else seconds
 
 
 def _monitor(watches: Mapping[str, Watch]) -> Json:

@@ -1,0 +1,188 @@
+"""The JSON that scripts and old clients read."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.golden import agrees
+from support.situations import BEAT, DOOR, MODEL_SERVER, MYSQL, Scene
+from uptime_exporter.outcome import OwnFault, Reason, Seen
+from uptime_exporter.web import answers
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+Shape = dict[str, type | tuple[type, ...]]
+
+
+def a_known_situation() -> Scene:
+    scene = Scene()
+    scene.everybody(4, but=["asr_ocr_server"])
+    for _ in range(5):
+        scene.clock.pass_time(BEAT)
+        scene.past("model_server").beat(Reason.CONNECT, "connection refused", attempts=3)
+        scene.past("mysql").beat(seen=Seen(degraded=True, message="replica is behind"))
+    scene.clock.pass_time(3.25)
+    return scene
+
+
+def test_reliability_of_a_known_situation() -> None:
+    """Every field that existing clients read, and what stands beside them."""
+    said = answers.reliability(a_known_situation().backend())
+
+    assert agrees(GOLDEN / "reliability.json", json.dumps(said, indent=2) + "\n")
+
+
+def test_health_of_a_known_situation() -> None:
+    """The status code is about the exporter, the status about its targets."""
+    status, said = answers.health(a_known_situation().backend())
+
+    assert status == 200
+    assert agrees(GOLDEN / "health.json", json.dumps(said, indent=2) + "\n")
+
+
+CIRCUIT: Shape = {
+    "name": str,
+    "state": str,
+    "failure_count": int,
+    "last_failure_time": (str, type(None)),
+    "threshold": int,
+    "recovery_timeout": int,
+}
+CHECK: Shape = {
+    "name": str,
+    "healthy": bool,
+    "last_check": (str, type(None)),
+    "uptime_percentage": (int, float),
+    "history_size": int,
+}
+SHUTDOWN: Shape = {"is_shutting_down": bool, "active_requests": int, "shutdown_timeout": int}
+
+
+def fits(part: object, shape: Shape) -> bool:
+    return isinstance(part, dict) and all(isinstance(part[key], kind) for key, kind in shape.items())
+
+
+@pytest.mark.parametrize("scene", [Scene(), a_known_situation(), Scene({})], ids=["new", "known", "empty"])
+def test_old_clients_find_their_shapes(scene: Scene) -> None:
+    """Names and types are the watched backend's, from the very first request on; NaN never."""
+    said = json.loads(json.dumps(answers.reliability(scene.backend()), allow_nan=False))
+    inside = json.loads(json.dumps(answers.health(scene.backend())[1], allow_nan=False))
+
+    assert said["uptime_target"] == "99.9%"
+    assert said["max_downtime_per_month"] == "43.8 minutes"
+    assert inside["status"] in {"healthy", "degraded", "unhealthy"}
+    for parts in (said, inside["reliability"]):
+        assert all(fits(circuit, CIRCUIT) for circuit in parts["circuit_breakers"].values())
+        assert all(fits(check, CHECK) for check in parts["health_monitor"]["checks"].values())
+        assert isinstance(parts["health_monitor"]["overall_healthy"], bool)
+        assert fits(parts["graceful_shutdown"], SHUTDOWN)
+        assert all(name == part["name"] for name, part in parts["circuit_breakers"].items())
+        assert all(name == part["name"] for name, part in parts["health_monitor"]["checks"].items())
+
+
+def checks(scene: Scene) -> list[str]:
+    said = json.loads(json.dumps(answers.reliability(scene.backend())))
+    return list(said["health_monitor"]["checks"])
+
+
+def test_the_database_keeps_its_old_name_among_the_checks() -> None:
+    """The circuit is named like the target, the check as the backend names it."""
+    said = answers.reliability(Scene().backend())
+
+    assert checks(Scene()) == ["model_server", "asr_ocr_server", "database"]
+    assert list(json.loads(json.dumps(said["circuit_breakers"]))) == [
+        "model_server",
+        "asr_ocr_server",
+        "mysql",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("targets", "names"),
+    [
+        ({"mysql": DOOR}, ["mysql"]),
+        ({"orders": MYSQL}, ["orders"]),
+        ({"mysql": MYSQL, "database": MODEL_SERVER}, ["mysql", "database"]),
+    ],
+)
+def test_only_the_database_called_mysql_has_an_old_name(targets: dict[str, object], names: list[str]) -> None:
+    """A name of the operator's own choice stays, and no two checks fall together."""
+    assert checks(Scene(targets)) == names  # type: ignore[arg-type] # a table of mixed targets
+
+
+@pytest.mark.parametrize(
+    ("reasons", "status"),
+    [
+        ({}, "degraded"),
+        ({"a": None, "b": None}, "healthy"),
+        ({"a": None}, "degraded"),
+        ({"a": None, "b": OwnFault.NETWORK}, "degraded"),
+        ({"a": None, "b": Reason.BODY}, "unhealthy"),
+        ({"b": Reason.BODY}, "unhealthy"),
+    ],
+)
+def test_the_status_of_the_watched_system(reasons: dict[str, Reason | OwnFault | None], status: str) -> None:
+    """Down is unhealthy; not known to be well is degraded, never healthy."""
+    scene = Scene({"a": MODEL_SERVER, "b": DOOR})
+    for name, reason in reasons.items():
+        scene.past(name).beat(reason)
+
+    assert answers.health(scene.backend())[1]["status"] == status
+
+
+def test_degraded_is_healthy_but_the_status_says_so() -> None:
+    """A degraded target counts as up."""
+    scene = Scene({"a": MODEL_SERVER})
+    scene.past("a").beat(seen=Seen(degraded=True))
+
+    said = json.loads(json.dumps(answers.health(scene.backend())[1]))
+
+    assert said["status"] == "degraded"
+    assert said["reliability"]["health_monitor"]["overall_healthy"] is True
+
+
+def test_a_stopped_beat_is_the_exporters_own_illness() -> None:
+    """Alive but not probing is 503, and says for whom."""
+    scene = Scene()
+    scene.monitor.stopped = ["mysql", "model_server"]
+
+    status, said = answers.health(scene.backend())
+
+    assert status == 503
+    assert said["exporter"] == {
+        "status": "stalled",
+        "message": "the exporter has stopped probing mysql, model_server",
+    }
+
+
+async def test_draining_is_503_and_says_so() -> None:
+    """A load balancer looks elsewhere."""
+    scene = Scene()
+    scene.monitor.stopped = ["mysql"]
+    scene.drain.begin()
+
+    status, said = answers.health(scene.backend())
+
+    assert status == 503
+    assert said["exporter"] == {"status": "draining", "message": "the exporter is shutting down"}
+
+
+def test_the_sla_has_its_place() -> None:
+    """It stands beside the old parts as soon as there is one."""
+    scene = Scene()
+    assert "sla" not in answers.reliability(scene.backend())
+
+    scene.sla = {"system": {"availability": 0.9996}}
+
+    assert answers.reliability(scene.backend())["sla"] == scene.sla
+
+
+def test_another_objective_is_told_in_the_old_words() -> None:
+    """99.95 % leave 21.9 minutes a month."""
+    backend = Scene().backend(objective=0.9995)
+
+    said = answers.reliability(backend)
+
+    assert (said["uptime_target"], said["max_downtime_per_month"]) == ("99.95%", "21.9 minutes")
