@@ -2,24 +2,29 @@
 
 import argparse
 import asyncio
+import json
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from uptime_exporter import __version__, logs
 from uptime_exporter.app import App, ask_once
 from uptime_exporter.clock import SystemClock
-from uptime_exporter.errors import ListenError, SettingsError
+from uptime_exporter.demo import stand_ins
+from uptime_exporter.errors import SettingsError, UptimeError
 from uptime_exporter.monitor import Attempt
 from uptime_exporter.outcome import OwnFault
-from uptime_exporter.settings import Settings, load_settings
+from uptime_exporter.settings import Settings, load_settings, secrets_of
 
 WELL, NOT_WELL, UNUSABLE = 0, 1, 2
 """Exit codes: as asked; down, inconclusive or failed; the settings or the arguments cannot be used."""
 
-Load = Callable[[], Settings]
+DEMO_PORTS = {"model_port": 8001, "asr_port": 8002, "mysql_port": 3306, "control_port": 8009}
+
+Load = partial[Settings]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.command(arguments, load))
     except SettingsError as error:
         return _complain(*error.mistakes)
-    except ListenError as error:
+    except UptimeError as error:
         return _complain(str(error))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -65,13 +70,35 @@ def probe(arguments: argparse.Namespace, load: Load) -> int:
         known = ", ".join(settings.targets)
         return _complain(f"there is no target {arguments.target!r}; the settings know {known}")
     logs.configure("logfmt", "error")
+    logs.redact(secrets_of(settings))
     attempt = asyncio.run(ask_once(arguments.target, target, SystemClock()))
     print("\n".join(_told(arguments.target, target.kind, target.address, attempt)))
     return WELL if attempt.reason is None else NOT_WELL
 
 
+def demo(arguments: argparse.Namespace, load: Load) -> int:
+    """Start stand-ins for the watched servers, with faults to switch on, and the exporter watching them."""
+    return asyncio.run(_demo(arguments, load))
+
+
 async def _run(load: Load) -> int:
     return await App(load, SystemClock()).run()
+
+
+async def _demo(arguments: argparse.Namespace, load: Load) -> int:
+    ports = {name: getattr(arguments, name) for name in DEMO_PORTS}
+    with TemporaryDirectory(prefix="uptime-exporter-") as folder:
+        async with stand_ins(**ports) as standing:
+            file = _private_file(Path(folder, "uptime.yaml"), json.dumps(standing.overrides(), indent=2))
+            app = App(partial(load.func, file, **load.keywords), SystemClock())
+            return await app.run(lambda url: print(standing.instructions(url), flush=True))
+
+
+def _private_file(path: Path, text: str) -> Path:
+    """Write *text* where only this user can read it; JSON is YAML too."""
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path
 
 
 def _told(name: str, kind: str, address: str, attempt: Attempt) -> list[str]:
@@ -114,6 +141,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     asking.add_argument("target", metavar="TARGET", help="its name in the settings")
     asking.set_defaults(command=probe)
+    showing = commands.add_parser(
+        "demo", help="watch stand-ins that can be broken", parents=[settings], description=demo.__doc__
+    )
+    for name, port in DEMO_PORTS.items():
+        flag = "--" + name.replace("_", "-")
+        showing.add_argument(
+            flag, type=int, default=port, metavar="PORT", help=f"{port} unless taken; 0: any"
+        )
+    showing.set_defaults(command=demo)
     return parser
 
 
@@ -160,3 +196,7 @@ def _complain(*mistakes: str) -> int:
 
 def _leave(number: int, _frame: object) -> None:
     sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -166,6 +166,11 @@ def redact(secrets: Iterable[str]) -> None:
     _REDACTOR.add(secrets)
 
 
+def redacted(text: str) -> str:
+    """Return *text* without the secrets that `redact` was told of; for what a server sends back."""
+    return _REDACTOR(text)
+
+
 def configure(format: Format = "logfmt", level: Level = "info", stream: TextIO | None = None) -> None:  # noqa: A002 - the setting's name
     """Send every log line of the process, other libraries' included, to *stream* (None: stderr as it is now).
 

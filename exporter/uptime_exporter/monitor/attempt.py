@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uptime_exporter import logs
 from uptime_exporter.clock import Clock
@@ -82,7 +82,7 @@ class Asker:
         if reason is not None and overrun > OVERRUN:
             reason = OwnFault.STARVED
             detail = f"the exporter stood still: {overrun:.1f} s past the deadline when it noticed ({detail})"
-        return Attempt(reason, detail, seen, phases)
+        return Attempt(reason, logs.redacted(detail), _redacted(seen), phases)
 
     async def _check(self, phases: Phases) -> tuple[Reason | OwnFault | None, str, Seen]:
         deadline = asyncio.timeout(self._target.timeout)
@@ -104,6 +104,12 @@ class Asker:
             return OwnFault.RESOLVER, f"the resolver did not answer within {self._target.timeout:g} s"
         where = f" (in phase {phases.current})" if phases.current else ""
         return phases.on_timeout, f"no complete answer within {self._target.timeout:g} s{where}"
+
+
+def _redacted(seen: Seen) -> Seen:
+    """Blot out secrets that a target has sent back: what is seen here ends on a page."""
+    models = {logs.redacted(model): loaded for model, loaded in seen.models.items()}
+    return replace(seen, message=logs.redacted(seen.message), models=models)
 
 
 def _deciding(attempts: list[Attempt]) -> Attempt:
