@@ -90,6 +90,16 @@ def said_by(error: BaseException) -> Reason | OwnFault:
     return error.reason if isinstance(error, ProbeFailure) else error.fault
 
 
+async def test_a_name_is_not_missing_where_nothing_can_be_opened() -> None:
+    """The C library says so when it has no file descriptor left to ask with."""
+    resolver = Resolver(fails=socket.gaierror(socket.EAI_NONAME, "?"))
+
+    with pytest.raises(Inconclusive) as caught:
+        await dial(Dialler(resolve=resolver, open_socket=Sockets(errno.EMFILE)))
+
+    assert caught.value.fault is OwnFault.RESOURCES
+
+
 async def test_a_lookup_that_finds_nothing_is_the_targets_fault() -> None:
     """No address is no way to the target."""
     with pytest.raises(ProbeFailure, match=r"the name name\.test has no address"):

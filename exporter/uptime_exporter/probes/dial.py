@@ -6,13 +6,13 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, zip_longest
 
 from uptime_exporter.errors import Inconclusive, ProbeFailure
 from uptime_exporter.outcome import UNSEEN, OwnFault, Reason, Seen
+from uptime_exporter.probes.lookup import Threads
 from uptime_exporter.probes.protocol import Phases
 
 Sockaddr = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
@@ -102,7 +102,7 @@ def shown(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-_lookups = ThreadPoolExecutor(32, thread_name_prefix="lookup")
+_lookups = Threads(32)
 """Of their own, so that names that hang hold up nothing but names."""
 
 
@@ -117,7 +117,7 @@ async def system_resolve(host: str, port: int) -> Sequence[AddressInfo]:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (socket.gaierror, UnicodeError):
         lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        return await asyncio.get_running_loop().run_in_executor(_lookups, lookup)
+        return await _lookups.run(lookup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Dialler:
         try:
             found = await self.resolve(host, port)
         except OSError as error:
-            raise from_os_error(error, host, Reason.DNS) from error
+            raise from_os_error(self._own_trouble() or error, host, Reason.DNS) from error
         except ValueError as error:  # the idna codec's, and that of a NUL
             raise ProbeFailure(Reason.DNS, f"{host!r} cannot be the name of a host") from error
         except RuntimeError as error:
@@ -159,6 +159,14 @@ class Dialler:
         if not found:
             raise ProbeFailure(Reason.DNS, f"the name {host} has no address")
         return found
+
+    def _own_trouble(self) -> OSError | None:
+        """Return what keeps this process from opening anything; glibc calls that a name that does not exist."""
+        try:
+            self.open_socket(socket.AF_UNIX, socket.SOCK_STREAM, 0).close()
+        except OSError as error:
+            return error
+        return None
 
     async def _connect_to_the_only_one(self, info: AddressInfo) -> socket.socket:
         try:

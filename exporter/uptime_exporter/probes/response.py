@@ -90,6 +90,10 @@ class ResponseParser:
         self._without_body = without_body
         self._max_body = max_body
         self._parser = httptools.HttpResponseParser(self)
+        # What every browser reads; old devices end their lines with LF alone.
+        self._parser.set_dangerous_leniencies(
+            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
         self._part = _Part.HEAD
         self._received = 0
         self._end_is_marked = False
