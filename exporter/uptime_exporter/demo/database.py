@@ -37,6 +37,7 @@ _SMALL = (
 )
 """MariaDB and MySQL pass over the options (``loose``) that only the other knows."""
 _POLL_SECONDS = 0.05
+_ANSWER_SECONDS = 0.5
 _STARTUP_SECONDS = 60.0
 _LINES_OF_LOG = 5
 
@@ -223,8 +224,9 @@ class PrivateDatabase:
         if self._process is None or self._process.poll() is not None:
             raise DatabaseError(f"{self._program.path} ended at once: {self._last_words()}")
         try:
-            await self.execute("SELECT 1")
-        except (ProbeFailure, Inconclusive):
+            async with asyncio.timeout(_ANSWER_SECONDS):  # a stranger on the same port may keep silent
+                await self.execute("SELECT 1")
+        except (TimeoutError, ProbeFailure, Inconclusive):
             return False
         return True
 
