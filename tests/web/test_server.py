@@ -15,9 +15,11 @@ from support.situations import Scene
 from uptime_exporter.errors import ListenError
 from uptime_exporter.reliability.drain import GracefulShutdown
 from uptime_exporter.web import Server, create_app, listen
-from uptime_exporter.web.server import MAX_CONNECTIONS, PATIENCE
+from uptime_exporter.web.server import Limits
 
-OPEN_FILES = Path("/proc/self/fd")
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def has_ipv6() -> bool:
@@ -65,12 +67,12 @@ async def at_once(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, *, limit: float = 30.0, patience: float = PATIENCE, address: str = "127.0.0.1:0"
+    app: ASGIApp, *, limit: float = 30.0, limits: Limits | None = None, address: str = "127.0.0.1:0"
 ) -> AsyncIterator[tuple[Server, GracefulShutdown, str]]:
     """Serve *app* behind a drain of its own, and end it."""
     drain = GracefulShutdown(limit)
     listener = listen(address)
-    server = Server(drain.wrap(app), listener, drain, patience=patience)
+    server = Server(drain.wrap(app), listener, drain, limits)
     await server.start()
     try:
         yield server, drain, listener.url
@@ -246,6 +248,17 @@ async def test_a_drain_cuts_requests_off_without_a_trace_in_the_log(caplog: pyte
     assert not [record for record in caplog.records if record.exc_info]
 
 
+def read_all(connection: socket.socket) -> int:
+    """Return how many bytes there are until the connection ends, however it does."""
+    total = 0
+    try:
+        while part := connection.recv(1 << 20):
+            total += len(part)
+    except ConnectionResetError:
+        pass
+    return total
+
+
 async def raw(url: str, sent: bytes) -> bytes:
     """Send bytes, and return everything until the connection ends."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(url))
@@ -265,7 +278,7 @@ async def raw(url: str, sent: bytes) -> bytes:
 )
 async def test_a_client_that_keeps_its_request_to_itself_is_cut_off(sent: bytes) -> None:
     """Slow clients cannot use up the connections."""
-    async with serving(at_once, patience=0.05) as (_, _, url):
+    async with serving(at_once, limits=Limits(patience=0.05)) as (_, _, url):
         answer = await asyncio.wait_for(raw(url, sent), 5)
 
     assert answer in {b"", b"reset"} or answer.startswith(b"HTTP/1.1 200")
@@ -274,7 +287,10 @@ async def test_a_client_that_keeps_its_request_to_itself_is_cut_off(sent: bytes)
 async def test_a_patient_answer_is_no_slow_request() -> None:
     """The limit is on the request alone, however long its answer takes."""
     app = Held()
-    async with serving(app, patience=0.05) as (_, _, url), httpx.AsyncClient() as http:
+    async with (
+        serving(app, limits=Limits(patience=0.05, keep_alive=0.05)) as (_, _, url),
+        httpx.AsyncClient() as http,
+    ):
         in_flight = asyncio.create_task(http.get(url))
         await app.asked.wait()
         await asyncio.sleep(0.1)
@@ -283,10 +299,37 @@ async def test_a_patient_answer_is_no_slow_request() -> None:
         assert (await in_flight).text == "first last"
 
 
+async def test_a_client_that_does_not_take_its_answer_is_cut_off() -> None:
+    """An answer that nobody reads does not stay in memory; whether the connection was to be kept or not."""
+    size = 32 * 1024 * 1024
+
+    async def large(_scope: Scope, _receive: Receive, send: Send) -> None:
+        head = [(b"content-length", str(size).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": bytes(size)})
+
+    for connection in (b"keep-alive", b"close"):
+        async with serving(large, limits=Limits(keep_alive=0.05)) as (_, _, url):
+            with socket.create_connection(("127.0.0.1", port_of(url))) as lazy:
+                lazy.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: " + connection + b"\r\n\r\n")
+                await asyncio.sleep(0.2)
+                taken_late = await asyncio.to_thread(read_all, lazy)
+
+        assert 0 < taken_late < size
+
+
+async def test_an_idle_connection_ends() -> None:
+    """A client that asks no more gives its connection back."""
+    async with serving(at_once, limits=Limits(keep_alive=0.05)) as (_, _, url):
+        answer = await asyncio.wait_for(raw(url, GET + GET), 5)
+
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
 async def test_connections_are_bounded() -> None:
     """File descriptors are left for the probes; whoever has a connection keeps it."""
-    async with serving(at_once) as (_, _, url):
-        streams = [await asyncio.open_connection("127.0.0.1", port_of(url)) for _ in range(MAX_CONNECTIONS)]
+    async with serving(at_once, limits=Limits(connections=3)) as (_, _, url):
+        streams = [await asyncio.open_connection("127.0.0.1", port_of(url)) for _ in range(3)]
         try:
             assert await raw(url, GET) in {b"", b"reset"}
             reader, writer = streams[0]
@@ -357,7 +400,7 @@ async def test_the_routes_over_a_real_socket() -> None:
 
 async def test_nothing_is_left_behind() -> None:
     """Every file descriptor is given back, in whatever state its connection was."""
-    before = len(list(OPEN_FILES.iterdir()))
+    before = open_files()
     app = Held()
     async with serving(app) as (server, _, url), httpx.AsyncClient() as http:
         in_flight = asyncio.create_task(http.get(url))
@@ -369,4 +412,4 @@ async def test_nothing_is_left_behind() -> None:
         idle.close()
     await asyncio.sleep(0)
 
-    assert len(list(OPEN_FILES.iterdir())) <= before
+    assert open_files() <= before

@@ -3,10 +3,12 @@
 import asyncio
 import errno
 import logging
+import math
 import re
 import socket
 from asyncio import CancelledError
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
@@ -24,17 +26,20 @@ HIGHEST_PORT = 65535
 
 _ADDRESS = re.compile(r"(\[(?P<ip6>[^\[\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
 
-MAX_CONNECTIONS = 256
-"""A bound, so that connections cannot use up the file descriptors that probes need."""
-
-PATIENCE = 10.0
-"""Seconds from its first byte, or from the connection, in which a request must be complete."""
-
-KEEP_ALIVE = 75
-"""Seconds; longer than the usual scrape intervals, so that a scraper does not reconnect each time."""
-
 LAST_BYTES = 1.0
 """Seconds for sending what was answered, after the drain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may cost."""
+
+    connections: int = 256
+    """All clients' together, so that they cannot use up the file descriptors that probes need."""
+    patience: float = 10.0
+    """Seconds in which a request must be complete, from its first byte or the beginning of the connection."""
+    keep_alive: float = 75.0
+    """Seconds to take the answer and ask again: longer than the usual scrape intervals."""
 
 
 class Listener:
@@ -150,11 +155,11 @@ class Server:
     """
 
     def __init__(
-        self, app: ASGIApp, listener: Listener, drain: GracefulShutdown, *, patience: float = PATIENCE
+        self, app: ASGIApp, listener: Listener, drain: GracefulShutdown, limits: Limits | None = None
     ) -> None:
         self._listener = listener
         self._drain = drain
-        self._patience = patience
+        self._limits = limits or Limits()
         self._state = ServerState()
         self._servers: list[asyncio.Server] = []
         self._config = uvicorn.Config(
@@ -167,7 +172,6 @@ class Server:
             proxy_headers=False,  # or anyone on this machine could say where a request came from
             server_header=False,
             date_header=False,  # needs uvicorn's main loop; the routes add it
-            timeout_keep_alive=KEEP_ALIVE,
         )
 
     async def start(self) -> None:
@@ -199,7 +203,7 @@ class Server:
         self._drain.give_up()
 
     def _connection(self) -> "_Connection":
-        return _Connection(self._config, self._state, self._patience)
+        return _Connection(self._config, self._state, self._limits)
 
     def _cut_off(self) -> None:
         for task in list(self._state.tasks):
@@ -217,51 +221,59 @@ class Server:
 
 
 class _Connection(HttpToolsProtocol):
-    """One client's connection, which ends when the client keeps a request to itself for too long."""
+    """One client's connection, which ends when the client keeps us waiting for too long."""
 
-    def __init__(self, config: uvicorn.Config, state: ServerState, patience: float) -> None:
+    def __init__(self, config: uvicorn.Config, state: ServerState, limits: Limits) -> None:
         super().__init__(config, state, {})
         self.logger = _DEFECTS_ONLY
+        self.access_log = False
+        self.timeout_keep_alive = (
+            math.ceil(limits.keep_alive) + 1
+        )  # uvicorn's own, which waits for slow readers
         self.lost = self.loop.create_future()
-        self._patience = patience
+        self._limits = limits
         self._giving_up: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Take the client in, unless there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
+        if len(self.connections) > self._limits.connections:
             transport.abort()
         else:
-            self._wait_for_request()
+            self._wait(self._limits.patience)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client."""
-        self._stop_waiting()
+        self._wait_no_more()
         super().connection_lost(exc)
         if not self.lost.done():
             self.lost.set_result(None)
 
     def on_message_begin(self) -> None:
         """Take in the first byte of a request."""
-        self._wait_for_request()
+        self._wait(self._limits.patience)
         super().on_message_begin()
 
     def on_message_complete(self) -> None:
         """Take in the last byte of a request."""
-        self._stop_waiting()
+        self._wait_no_more()
         super().on_message_complete()
 
-    def _wait_for_request(self) -> None:
-        self._stop_waiting()
-        self._giving_up = self.loop.call_later(self._patience, self._give_up)
+    def on_response_complete(self) -> None:
+        """Leave it to the client to take the answer and to ask again, unless it has asked already."""
+        has_asked = bool(self.pipeline) or self._giving_up is not None
+        super().on_response_complete()
+        if not has_asked:
+            self._wait(self._limits.keep_alive)
 
-    def _stop_waiting(self) -> None:
+    def _wait(self, seconds: float) -> None:
+        self._wait_no_more()
+        self._giving_up = self.loop.call_later(seconds, self.transport.abort)
+
+    def _wait_no_more(self) -> None:
         if self._giving_up is not None:
             self._giving_up.cancel()
             self._giving_up = None
-
-    def _give_up(self) -> None:
-        self.transport.abort()
 
 
 _DEFECTS_ONLY = logging.getLogger("uptime_exporter.web.connection")

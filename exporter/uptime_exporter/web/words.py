@@ -28,12 +28,12 @@ def spell(seconds: float) -> str:
     if whole < MINUTE:
         return f"{whole}\u00a0s"
     if whole < 10 * MINUTE and whole % MINUTE:
-        return f"{whole // MINUTE}\u00a0min {whole % MINUTE}\u00a0s"
+        return f"{whole // MINUTE}\u00a0min\u00a0{whole % MINUTE}\u00a0s"
     if whole < HOUR:
         return f"{whole // MINUTE}\u00a0min"
     if whole < DAY:
-        return f"{whole // HOUR}\u00a0h {whole % HOUR // MINUTE}\u00a0min"
-    return f"{whole // DAY}\u00a0d {whole % DAY // HOUR}\u00a0h"
+        return f"{whole // HOUR}\u00a0h\u00a0{whole % HOUR // MINUTE}\u00a0min"
+    return f"{whole // DAY}\u00a0d\u00a0{whole % DAY // HOUR}\u00a0h"
 
 
 def stopwatch(seconds: float) -> str:
