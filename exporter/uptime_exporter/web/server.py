@@ -116,7 +116,8 @@ def _places(address: str, host: str, port: int) -> list[tuple[socket.AddressFami
 
 
 def _bind(family: socket.AddressFamily, place: tuple[str, int], *, alone: bool) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY only on sockets that say TCP; without it every answer takes 40 ms more.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
