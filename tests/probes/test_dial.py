@@ -120,6 +120,7 @@ async def test_a_lookup_that_finds_nothing_is_the_targets_fault() -> None:
         ("ENOMEM", OwnFault.RESOURCES),
         ("EADDRNOTAVAIL", OwnFault.RESOURCES),
         ("ENETUNREACH", OwnFault.NETWORK),
+        ("ENETDOWN", OwnFault.NETWORK),
         ("EAFNOSUPPORT", OwnFault.NETWORK),
         ("EACCES", OwnFault.NETWORK),
         ("EPERM", OwnFault.NETWORK),

@@ -12,6 +12,8 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from support.badservers import (
     Server,
@@ -28,11 +30,12 @@ from uptime_exporter.outcome import Reason, Seen
 from uptime_exporter.probes.dial import Dialler
 from uptime_exporter.probes.http import HttpProbe
 from uptime_exporter.probes.protocol import Phases
-from uptime_exporter.probes.tls import TlsClient, build_context, earliest_expiry
+from uptime_exporter.probes.tls import TlsClient, build_context, earliest_expiry, refused
 from uptime_exporter.settings import HttpTarget, Tls
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 
+DER = ssl.PEM_cert_to_DER_cert(trustme.CA().issue_cert("a.test").cert_chain_pems[0].bytes().decode())
 PAST = datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC)
 SOON = datetime(2031, 1, 2, tzinfo=UTC)
 LATER = datetime(2041, 1, 2, tzinfo=UTC)
@@ -317,6 +320,29 @@ def test_what_is_no_certificate_has_no_expiry() -> None:
     """A server may send anything."""
     assert earliest_expiry([]) is None
     assert earliest_expiry([b"nonsense"]) is None
+
+
+@given(st.data())
+def test_whatever_a_server_calls_a_certificate_can_be_looked_at(data: st.DataObject) -> None:
+    """OpenSSL lets pass what another library stumbles over."""
+    der = bytearray(DER)
+    for place in data.draw(st.lists(st.integers(0, len(der) - 1), max_size=4)):
+        der[place] = data.draw(st.integers(0, 255))
+    error = ssl.SSLCertVerificationError()
+    error.verify_code = 62
+
+    assert isinstance(refused(error, "a:1", "a", [bytes(der)]), ProbeFailure)
+
+
+@pytest.mark.parametrize("place", [b"\xa0\x03\x02\x01\x02", b"\x82\x06a.test"])
+def test_an_unknown_version_or_kind_of_name_is_no_bug(place: bytes) -> None:
+    """Both raise something of their own kind."""
+    error = ssl.SSLCertVerificationError()
+    error.verify_code = 62
+    unknown = DER.replace(place, place[:-1] + b"\x09" if place[0] == 0xA0 else b"\x8f" + place[1:])
+
+    assert unknown != DER
+    assert str(refused(error, "a:1", "a", [unknown])) == "the certificate of a:1 is not for a"
 
 
 Broken = Callable[[trustme.CA, Path], dict[str, Path]]

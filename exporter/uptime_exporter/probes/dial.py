@@ -36,7 +36,7 @@ _VERDICTS: tuple[tuple[type[OSError], frozenset[int], Reason | OwnFault], ...] =
     ),
     (
         OSError,
-        frozenset({errno.ENETUNREACH, errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT}),
+        frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT}),
         OwnFault.NETWORK,
     ),
 )
@@ -52,6 +52,7 @@ _WORDS = {
     errno.ETIMEDOUT: "no packet came back from {}",
     errno.EHOSTUNREACH: "the host of {} cannot be reached",
     errno.ENETUNREACH: "no route from this machine to {}",
+    errno.ENETDOWN: "the network of this machine is down, and with it the way to {}",
     errno.EAFNOSUPPORT: "this machine has no such network as that of {}",
     errno.EACCES: "this machine's own firewall forbids the connection to {}",
     errno.EPERM: "this machine's own firewall forbids the connection to {}",

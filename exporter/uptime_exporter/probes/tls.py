@@ -55,6 +55,14 @@ _VERIFY_WORDS = {
     21: "is signed by an authority that is not trusted (tls.ca_file), or comes without its intermediate",
 }
 
+_UNREADABLE = (
+    ValueError,
+    x509.InvalidVersion,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography says to certificates that OpenSSL let pass."""
 _NAMED = 3
 """How many names of a certificate an error message tells of."""
 
@@ -317,7 +325,7 @@ def earliest_expiry(chain: Sequence[bytes]) -> float | None:
 def _expiry(der: bytes) -> float | None:
     try:
         return x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp()
-    except ValueError:
+    except _UNREADABLE:
         return None
 
 
@@ -372,6 +380,6 @@ def _names(chain: Sequence[bytes]) -> Sequence[str]:
         alternatives = x509.load_der_x509_certificate(chain[0]).extensions.get_extension_for_class(
             x509.SubjectAlternativeName
         )
-    except (IndexError, ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except (IndexError, *_UNREADABLE):
         return ()
     return [str(entry.value) for entry in alternatives.value][:_NAMED]
