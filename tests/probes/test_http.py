@@ -167,7 +167,7 @@ BAD: dict[str, tuple[Behaviour, Reason, str]] = {
     "html": (saying(response(b"<html>hello</html>")), Reason.BODY, 'begins with "<html>hello</html>"'),
     "empty": (saying(response(b"")), Reason.BODY, "the body is empty"),
     "list": (saying(response(b"[]")), Reason.BODY, "status is missing"),
-    "deep": (saying(response(b'{"a":' * 9_000)), Reason.BODY, "nested too deeply"),
+    "deep": (saying(response(b"[" * 90_000)), Reason.BODY, "nested too deeply"),
     "no answer": (saying(b""), Reason.PROTOCOL, "closed without an answer"),
     "garbage": (saying(b"220 mail.test ESMTP\r\n"), Reason.PROTOCOL, "is no HTTP/1.1"),
     "half a head": (saying(START), Reason.PROTOCOL, "in the middle of the answer's head"),

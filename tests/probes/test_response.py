@@ -135,6 +135,15 @@ def test_chunks_of_one_byte_are_a_body_all_the_same() -> None:
     assert len(parse(OK + b"Transfer-Encoding: chunked\r\n\r\n", chunks).body) == 1000
 
 
+def test_small_explosions_add_up() -> None:
+    """The cap is on the whole, not on a piece."""
+    packer = zlib.compressobj()
+    pieces = [packer.compress(bytes(600)) + packer.flush(zlib.Z_SYNC_FLUSH) for _ in range(2)]
+
+    with pytest.raises(ProbeFailure, match="longer than 1000 bytes"):
+        parse(OK + b"Content-Encoding: deflate\r\n\r\n", *pieces)
+
+
 def test_no_body_at_all_may_be_the_limit() -> None:
     """A limit of 0 allows an empty body and nothing else."""
     assert parse(OK + b"Content-Length: 0\r\n\r\n", max_body=0).body == b""
