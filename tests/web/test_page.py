@@ -1,5 +1,6 @@
 """The page for people."""
 
+import asyncio
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -358,3 +359,22 @@ async def test_forty_targets_with_a_full_history() -> None:
 
     assert page.count("Last 100 checks: 100 up") == 40
     assert len(page) < 150_000
+
+
+async def test_many_targets_leave_room_for_the_probes() -> None:
+    """Other tasks get their turn while the page is rendered."""
+    scene = Scene({f"node_{n}": MODEL_SERVER for n in range(100)})
+    scene.everybody(1)
+    turns = 0
+
+    async def probing() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(probing())
+    await render_page(scene.backend())
+    task.cancel()
+
+    assert turns >= 5

@@ -39,6 +39,7 @@ HEADLINE = 120
 """Characters of a foreign sentence in it."""
 
 AT_A_TIME = 20
+"""Targets between which other tasks get their turn."""
 
 NOTHING = Html("")
 
@@ -49,39 +50,27 @@ NAMED = 3
 async def render_page(backend: Backend) -> str:
     """Return the whole page as it is now.
 
-    Many targets are rendered a few at a time, so that no probe is late for it.
+    Many targets are rendered a few at a time, so that no probe is late for it; what is said of all of them
+    together is said at one instant, before that.
     """
     now = backend.clock.wall()
     watches = sorted(backend.monitor.watches.values(), key=lambda watch: ORDER.index(state_of(watch)))
-    state = _overall(watches)
+    state = state_of(watches[0]) if watches else "unknown"
     budgets = backend.budgets()
+    head, tally = _head(watches, state), _tally(watches)
+    glance = [*_banners(backend), _headline(watches, state, now), _promises(budgets, watches)]
+    main = element("main", *glance, _targets(tally, await _cards(watches, budgets, now)))
+    body = element("body", definitions(), _header(now), main, _footer())
+    return "<!doctype html>\n" + element("html", head, body, lang="en")
+
+
+async def _cards(watches: Iterable[Watch], budgets: Mapping[str, str], now: float) -> list[Html]:
     cards: list[Html] = []
     for watch in watches:
         cards.append(card(watch, now=now, budget=budgets.get(watch.name)))
         if len(cards) % AT_A_TIME == 0:
             await asyncio.sleep(0)
-    return "<!doctype html>\n" + element(
-        "html",
-        _head(watches, state),
-        element(
-            "body",
-            definitions(),
-            element(
-                "header",
-                element("p", "uptime-exporter", class_="brand"),
-                element("p", "as of ", time(now, now)),
-            ),
-            element(
-                "main",
-                *_banners(backend),
-                _headline(watches, state, now),
-                _promises(budgets, watches),
-                _targets(watches, cards),
-            ),
-            _footer(),
-        ),
-        lang="en",
-    )
+    return cards
 
 
 def _head(watches: Sequence[Watch], state: State) -> Html:
@@ -97,8 +86,9 @@ def _head(watches: Sequence[Watch], state: State) -> Html:
     )
 
 
-def _overall(watches: Sequence[Watch]) -> State:
-    return state_of(watches[0]) if watches else "unknown"
+def _header(now: float) -> Html:
+    when = element("p", "as of ", time(now, now))
+    return element("header", element("p", "uptime-exporter", class_="brand"), when)
 
 
 def _banners(backend: Backend) -> Iterator[Html]:
@@ -213,9 +203,9 @@ def _promises(budgets: Mapping[str, str], watches: Iterable[Watch]) -> Html:
     )
 
 
-def _targets(watches: Sequence[Watch], cards: Sequence[Html]) -> Html:
-    head = element("div", element("h2", "Targets"), _tally(watches), class_="row")
-    return element("section", head, element("ul", *cards, class_="cards")) if cards else NOTHING
+def _targets(tally: Html, cards: Sequence[Html]) -> Html:
+    head = element("div", element("h2", "Targets"), tally, class_="row")
+    return element("section", head, element("ul", *cards, class_="cards", role="list")) if cards else NOTHING
 
 
 def _footer() -> Html:

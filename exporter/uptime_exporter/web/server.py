@@ -30,6 +30,9 @@ LAST_BYTES = 1.0
 """Seconds for sending what was answered, after the drain."""
 
 
+_Place = tuple[socket.AddressFamily, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one client may cost."""
@@ -79,21 +82,13 @@ def listen(address: str) -> Listener:
 
     """
     host, port = _split(address)
-    sockets: list[socket.socket] = []
-    refusals: list[OSError] = []
-    places = _places(address, host, port)
-    families = {family for family, _ in places}
-    for family, place in places:
-        try:
-            chosen = sockets[0].getsockname()[1] if sockets else port
-            sockets.append(_bind(family, (place, chosen), alone=len(families) == 1))
-        except OSError as error:
-            refusals.append(error)
-    taken = next((e for e in refusals if e.errno == errno.EADDRINUSE), None)
-    if taken is not None or not sockets:
+    sockets, refusals = _bind_all(_places(address, host, port), port)
+    taken = [error for error in refusals if error.errno == errno.EADDRINUSE]
+    if taken or not sockets:
         for each in sockets:
             each.close()
-        raise ListenError(_explain(address, taken or refusals[0])) from refusals[0]
+        decisive = [*taken, *refusals][0]
+        raise ListenError(_explain(address, decisive)) from decisive
     return Listener(sockets)
 
 
@@ -106,13 +101,26 @@ def _split(address: str) -> tuple[str, int]:
     return match["ip6"] or match["host"] or "", int(match["port"])
 
 
-def _places(address: str, host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
-    flags = socket.AI_PASSIVE
+def _places(address: str, host: str, port: int) -> list[_Place]:
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=flags)
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         raise ListenError(f"{address}: {host} is no address of this machine ({error}); {REMEDY}") from error
     return list(dict.fromkeys((family, str(sockaddr[0])) for family, *_, sockaddr in found))
+
+
+def _bind_all(places: Sequence[_Place], port: int) -> tuple[list[socket.socket], list[OSError]]:
+    """Return what could be bound, all with the same port, and why the rest could not."""
+    sockets: list[socket.socket] = []
+    refusals: list[OSError] = []
+    alone = len({family for family, _ in places}) == 1
+    for family, host in places:
+        chosen = sockets[0].getsockname()[1] if sockets else port
+        try:
+            sockets.append(_bind(family, (host, chosen), alone=alone))
+        except OSError as error:
+            refusals.append(error)
+    return sockets, refusals
 
 
 def _bind(family: socket.AddressFamily, place: tuple[str, int], *, alone: bool) -> socket.socket:
