@@ -144,6 +144,22 @@ def test_small_explosions_add_up() -> None:
         parse(OK + b"Content-Encoding: deflate\r\n\r\n", *pieces)
 
 
+def test_a_packed_body_may_not_be_longer_either() -> None:
+    """The cap holds on the wire as well."""
+    with pytest.raises(ProbeFailure, match="longer than 5 bytes"):
+        parse(OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"hi"), max_body=5)
+
+
+def test_switching_protocols_is_an_answer_after_which_nobody_waits() -> None:
+    """Nobody asked for it, and what follows is not HTTP."""
+    parser = ResponseParser(without_body=False, max_body=0)
+    assert (parser.status, parser.has_head, parser.done) == (0, False, False)
+
+    parser.feed(b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+
+    assert (parser.status, parser.has_head, parser.done) == (101, True, True)
+
+
 def test_no_body_at_all_may_be_the_limit() -> None:
     """A limit of 0 allows an empty body and nothing else."""
     assert parse(OK + b"Content-Length: 0\r\n\r\n", max_body=0).body == b""

@@ -86,6 +86,26 @@ async def test_a_trusted_server_is_up_and_shows_its_expiry(ca: trustme.CA, ca_fi
     assert list(phases.seconds) == ["resolve", "connect", "tls", "processing", "transfer"]
 
 
+async def test_much_goes_both_ways(ca: trustme.CA, ca_file: Path) -> None:
+    """Neither a request nor a response need fit into one record, or into the system's buffers."""
+    received = []
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        received.append(await reader.readexactly(5_000_000))
+        writer.write(response(b" " * 5_000_000 + b'{"message": "heard"}'))
+        await writer.drain()
+
+    async with serving(echo, tls=good(ca)) as server:
+        asking = probe(
+            server, tls={"ca_file": ca_file}, method="POST", body="a" * 5_000_000, max_body_bytes=6_000_000
+        )
+        seen = await asking.check(Phases())
+
+    assert seen.message == "heard"
+    assert received == [b"a" * 5_000_000]
+
+
 async def test_the_expiry_is_known_whatever_comes_after(ca: trustme.CA, ca_file: Path) -> None:
     """A server that answers 500, or breaks off, has a certificate all the same."""
     for behave in (saying(response(status="500 Oops")), saying(b"HTTP/1.1 200"), resetting()):
