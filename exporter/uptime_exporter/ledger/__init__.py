@@ -1,0 +1,1 @@
+"""Outcomes in, seconds and spans out; a pure core, and a store that makes it last."""
