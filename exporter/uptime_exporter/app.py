@@ -84,7 +84,7 @@ class App:
         """
         async with self._reloading:
             try:
-                settings = self._load()
+                settings = await asyncio.to_thread(self._load)
                 await self._monitor.apply(settings.targets)
             except SettingsError as error:
                 self._reloads.successful = False

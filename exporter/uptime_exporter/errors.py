@@ -2,6 +2,7 @@
 
 UptimeError
 ├── SettingsError   the settings cannot be used; says every mistake at once
+├── LedgerError     the ledger file cannot be used; says what to do
 ├── ListenError     the listen address cannot be had
 ├── ProbeFailure    the target is down, and why
 └── Inconclusive    a fault on the exporter's own side: nothing is known about the target
@@ -27,6 +28,10 @@ class SettingsError(UptimeError):
     def __init__(self, mistakes: Sequence[str]) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = tuple(mistakes)
+
+
+class LedgerError(UptimeError):
+    """The ledger file cannot be used; the message says why and what to do."""
 
 
 class ListenError(UptimeError):

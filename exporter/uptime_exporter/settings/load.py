@@ -105,8 +105,14 @@ def _settle(layer: Layer, over: Iterable[Layer]) -> None:
 
 
 def _validated(layer: Layer) -> Settings | None:
+    tree = {}
+    for name, value in layer.tree.items():
+        if name.startswith("_"):  # to pydantic-settings these are orders, such as `_env_file`
+            layer.mistake((name,), f"unknown setting `{shown(name)}`; remove it")
+        else:
+            tree[name] = value
     try:
-        return Settings.model_validate(layer.tree)
+        return Settings.model_validate(tree)
     except ValidationError as error:
         tell(error, layer)
         return None

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from uptime_exporter.reliability.retry import RetryPolicy
 from uptime_exporter.settings.values import (
@@ -264,8 +265,12 @@ def _host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-class Settings(_Model):
-    """The whole of the settings, checked; made by `load_settings`."""
+class Settings(BaseSettings):
+    """The whole of the settings, checked; made by `load_settings`, whose layers are its only source."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     listen: Listen = "127.0.0.1:10999"
     """Host and port of the metrics and the page; ``:10999`` is all interfaces."""
@@ -313,6 +318,18 @@ class Settings(_Model):
         """Whether only this machine can reach the listener."""
         host = self.listen_host
         return host == "localhost" or (is_address(host) and ip_address(host).is_loopback)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings passes all of them by name
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read what `load_settings` hands in and nothing else: its layers know where each value was written."""
+        return (init_settings,)
 
     @property
     def promises(self) -> Mapping[str, Sla]:
