@@ -95,6 +95,8 @@ async def test_much_goes_both_ways(ca: trustme.CA, ca_file: Path) -> None:
         received.append(await reader.readexactly(5_000_000))
         writer.write(response(b" " * 5_000_000 + b'{"message": "heard"}'))
         await writer.drain()
+        writer.close()
+        await writer.wait_closed()
 
     async with serving(echo, tls=good(ca)) as server:
         asking = probe(
