@@ -76,6 +76,20 @@ async def test_it_runs_while_it_is_needed(mariadb: ServerProgram, folder: Path) 
     assert commands(str(folder)) == []
 
 
+async def test_it_disturbs_no_neighbour(
+    mariadb: ServerProgram, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MariaDB clears temporary tables away when it starts; those of another server are not its own."""
+    shared = tmp_path_factory.mktemp("shared")
+    theirs = shared / "#sql-temptable-1-1-1.MAI"
+    theirs.touch()
+    monkeypatch.setenv("TMPDIR", str(shared))
+    async with private_database(password=PASSWORD, program=mariadb):
+        pass
+
+    assert theirs.exists()
+
+
 async def test_it_can_be_hurt_and_mended(mariadb: ServerProgram) -> None:
     """Each verb does to the server what its name says, and can be undone; the address stays."""
     async with private_database(password=PASSWORD, program=mariadb) as database:

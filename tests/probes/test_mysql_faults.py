@@ -1,6 +1,7 @@
 """The MySQL probe against servers that no honest installation will play."""
 
 import asyncio
+import os
 import socket
 from typing import Any
 
@@ -331,3 +332,8 @@ def test_packets_survive_any_cutting(payloads: list[bytes], cuts: list[int]) -> 
             taken.append(payload)
 
     assert taken == payloads
+
+
+def test_a_password_from_an_environment_that_is_not_utf8_stays_as_it_is() -> None:
+    """Python marks such bytes when it reads them; the server gets them unmarked."""
+    assert passwords.in_clear(os.fsdecode(b"\xfc#")) == b"\xfc#\0"

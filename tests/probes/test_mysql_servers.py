@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ import pytest_asyncio
 from support.databases import PASSWORD, RealServer, real_server
 from uptime_exporter.errors import Inconclusive, ProbeFailure
 from uptime_exporter.outcome import UNSEEN, OwnFault, Reason, Seen
-from uptime_exporter.probes.dial import Dialler
+from uptime_exporter.probes.dial import AddressInfo, Dialler, system_resolve
 from uptime_exporter.probes.mysql import MysqlProbe, statement
 from uptime_exporter.probes.mysql_client import MysqlClient
 from uptime_exporter.probes.mysql_passwords import PUBLIC_KEY_REQUEST
@@ -176,6 +176,27 @@ async def test_a_certificate_of_a_stranger_is_refused(server: RealServer) -> Non
 
     assert failure.value.reason is Reason.TLS
     assert failure.value.seen == Seen(certificate_expires=expires)
+
+
+async def test_looking_at_a_refused_certificate_turns_no_reason_into_another(server: RealServer) -> None:
+    """Should the deadline strike while it is looked at on a second connection, the reason is still tls."""
+    looking = asyncio.Event()
+    lookups = iter([looking.clear, looking.set])
+
+    async def resolve(host: str, port: int) -> Sequence[AddressInfo]:
+        next(lookups)()
+        if looking.is_set():
+            await asyncio.Event().wait()
+        return await system_resolve(host, port)
+
+    phases = Phases()
+    target = MysqlTarget(host="127.0.0.1", port=server.database.port, tls=Tls())
+    probing = asyncio.create_task(MysqlProbe(target, Dialler(resolve)).check(phases))
+    await looking.wait()
+    probing.cancel()
+    await asyncio.wait([probing])
+
+    assert (phases.current, phases.on_timeout) == ("tls", Reason.TLS)
 
 
 async def test_a_certificate_for_another_name_is_refused(server: RealServer) -> None:

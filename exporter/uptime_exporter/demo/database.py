@@ -105,7 +105,8 @@ class ServerProgram:
 
     def _options(self, data: Path) -> Sequence[str]:
         as_root = ["--user=root"] if os.geteuid() == 0 else []
-        return ["--no-defaults", f"--datadir={data}", *as_root, *_SMALL]
+        # A server clears temporary tables away when it starts: in /tmp, those of its neighbours too.
+        return ["--no-defaults", f"--datadir={data}", f"--tmpdir={data.parent}", *as_root, *_SMALL]
 
 
 class PrivateDatabase:
@@ -252,7 +253,9 @@ class PrivateDatabase:
             os.killpg(self._process.pid, number)
 
     def _last_words(self) -> str:
-        return "; ".join(self._log.read_text(errors="replace").splitlines()[-_LINES_OF_LOG:])
+        lines = self._log.read_text(errors="replace").splitlines()
+        errors = [line for line in lines if "ERROR" in line]
+        return "; ".join((errors or lines)[-_LINES_OF_LOG:])
 
 
 @contextlib.asynccontextmanager

@@ -209,7 +209,9 @@ def read_greeting(payload: bytes) -> Greeting | Refusal:
     cursor.take(1)
     if capabilities & _REQUIRED != _REQUIRED:
         raise malformed(f"version {one_line(version)} does not speak the protocol of MySQL 4.1 and later")
-    return Greeting(version, capabilities, cursor.word().decode(errors="replace") or "mysql_native_password", nonce)
+    return Greeting(
+        version, capabilities, cursor.word().decode(errors="replace") or "mysql_native_password", nonce
+    )
 
 
 def read_refusal(payload: bytes) -> Refusal:
@@ -227,6 +229,11 @@ def read_refusal(payload: bytes) -> Refusal:
 
 def _text(raw: bytes) -> str:
     return one_line(raw.decode(errors="replace"), _LONGEST_MESSAGE)
+
+
+def raw(text: str) -> bytes:
+    """Return a name or a password as bytes; those of an environment that is not UTF-8 come out as they went in."""
+    return text.encode(errors="surrogateescape")
 
 
 def _login_head(greeting: Greeting, extra: int) -> bytes:
@@ -260,7 +267,7 @@ def login(
 
     """
     head = _login_head(greeting, Capability.TLS if tls else 0)
-    parts = [head, user.encode(), b"\0", _short(answer)]
+    parts = [head, raw(user), b"\0", _short(answer)]
     if greeting.capabilities & Capability.PLUGIN_AUTH:
         parts += plugin.encode(), b"\0"
     if greeting.capabilities & Capability.CONNECT_ATTRIBUTES:

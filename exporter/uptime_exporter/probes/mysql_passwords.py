@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from uptime_exporter.errors import ProbeFailure
 from uptime_exporter.outcome import Reason
+from uptime_exporter.probes.mysql_packets import raw
 
 NATIVE = "mysql_native_password"
 CACHING_SHA2 = "caching_sha2_password"
@@ -31,7 +32,7 @@ def answer(plugin: str, password: str, nonce: bytes) -> bytes:
         ProbeFailure: auth; the plugin is none of the two that are spoken here.
 
     """
-    secret = password.encode()
+    secret = raw(password)
     if plugin == NATIVE:
         return _native(secret, nonce) if secret else b""
     if plugin == CACHING_SHA2:
@@ -58,7 +59,7 @@ def _xor(one: bytes, other: bytes) -> bytes:
 
 def in_clear(password: str) -> bytes:
     """Return the password as `caching_sha2_password` wants it inside TLS."""
-    return password.encode() + b"\0"
+    return raw(password) + b"\0"
 
 
 def sealed(password: str, nonce: bytes, public_key: bytes) -> bytes:
