@@ -218,6 +218,44 @@ async def test_a_silent_address_does_not_hold_up_the_next() -> None:
             sock = await dial(dialler)
             with sock:
                 assert sock.getpeername() == ("127.0.0.1", server.port)
+            assert not [t for t in asyncio.all_tasks() if "_attempt" in repr(t)]
+
+
+async def test_an_address_that_works_is_the_only_one_asked() -> None:
+    """The others are for when it does not."""
+    async with serving(silent) as first, serving(silent, host="::1") as second:
+        dialler = Dialler(resolve=Resolver(("127.0.0.1", first.port), ("::1", second.port)))
+        (await dial(dialler)).close()
+        await first.left.wait()
+
+    assert (first.connections, second.connections) == (1, 0)
+
+
+async def test_addresses_may_all_be_asked_at_once_and_all_refuse() -> None:
+    """The last answer is waited for as well."""
+    dialler = Dialler(
+        resolve=Resolver(("::1", closed_port("::1")), ("127.0.0.1", closed_port())), attempt_delay=0
+    )
+
+    with pytest.raises(ProbeFailure) as caught:
+        await dial(dialler)
+
+    assert caught.value.detail.count("connection refused") == 2
+
+
+async def test_a_race_can_be_cancelled_at_any_point() -> None:
+    """Even between a victory and its announcement; of two winners, one goes."""
+    async with serving(silent) as first, serving(silent, host="::1") as second:
+        addresses = ("127.0.0.1", first.port), ("::1", second.port)
+        for turns in range(40):
+            task = asyncio.create_task(dial(Dialler(resolve=Resolver(*addresses), attempt_delay=0)))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            result: Any = (await asyncio.gather(task, return_exceptions=True))[0]
+            assert isinstance(result, socket.socket | asyncio.CancelledError)
+            if isinstance(result, socket.socket):
+                result.close()
 
 
 async def test_a_cancelled_race_leaves_no_socket() -> None:

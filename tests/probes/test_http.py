@@ -24,7 +24,7 @@ from support.badservers import (
     silent,
     stuck_after,
 )
-from uptime_exporter.errors import ProbeFailure
+from uptime_exporter.errors import ProbeFailure, SettingsError
 from uptime_exporter.outcome import Reason, Seen
 from uptime_exporter.probes.http import HttpProbe
 from uptime_exporter.probes.protocol import Phases
@@ -463,6 +463,14 @@ def stepping() -> Callable[[int], Any]:
             await asyncio.sleep(0)
 
     return turn
+
+
+def test_a_url_that_cannot_be_asked_is_a_mistake_in_the_settings() -> None:
+    """Found before the first probe."""
+    target = HttpTarget(url="http://a.test/").model_copy(update={"url": "http://a.test:x/"})
+
+    with pytest.raises(SettingsError, match="url: Invalid port"):
+        HttpProbe(target)
 
 
 async def test_a_probe_can_be_cancelled_at_any_point(stepping: Callable[[int], Any]) -> None:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 import httpx
 
 from uptime_exporter import __version__
-from uptime_exporter.errors import Inconclusive, ProbeFailure
+from uptime_exporter.errors import Inconclusive, ProbeFailure, SettingsError
 from uptime_exporter.outcome import UNSEEN, Reason, Seen
 from uptime_exporter.probes.dial import Dialler
 from uptime_exporter.probes.health import judge, observe
@@ -38,11 +38,11 @@ class HttpProbe:
         """Get ready; whatever can be prepared is.
 
         Raises:
-            SettingsError: A file for TLS cannot be used.
+            SettingsError: The URL or a file for TLS cannot be used.
 
         """
         self._target = target
-        self._url = httpx.URL(str(target.url))
+        self._url = _url(target)
         tls = TlsClient(target.tls, self._url.raw_host.decode("ascii"), alpn=("http/1.1",))
         self._server_name = tls.name
         self._transport = FreshConnection(
@@ -125,6 +125,13 @@ class HttpProbe:
         if response.status_code in _REDIRECTS and not self._target.max_redirects:
             return f"{words}; redirects are not followed (max_redirects: 0)"
         return words
+
+
+def _url(target: HttpTarget) -> httpx.URL:
+    try:
+        return httpx.URL(str(target.url))
+    except httpx.InvalidURL as error:
+        raise SettingsError([f"url: {error}"]) from error
 
 
 def _secret_headers(target: HttpTarget) -> Mapping[str, str]:
