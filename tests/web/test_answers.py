@@ -143,6 +143,20 @@ def test_degraded_is_healthy_but_the_status_says_so() -> None:
     assert said["reliability"]["health_monitor"]["overall_healthy"] is True
 
 
+@pytest.mark.parametrize(
+    ("reason", "healthy"), [(None, True), (Reason.BODY, False), (OwnFault.NETWORK, False)]
+)
+def test_all_is_well_only_where_that_is_known(reason: Reason | OwnFault | None, *, healthy: bool) -> None:
+    """What nobody knows is not claimed to be healthy."""
+    scene = Scene({"a": MODEL_SERVER})
+    scene.past("a").beat(reason)
+
+    said = json.loads(json.dumps(answers.reliability(scene.backend())))
+
+    assert said["health_monitor"]["overall_healthy"] is healthy
+    assert said["health_monitor"]["checks"]["a"]["healthy"] is healthy
+
+
 def test_a_stopped_beat_is_the_exporters_own_illness() -> None:
     """Alive but not probing is 503, and says for whom."""
     scene = Scene()

@@ -50,13 +50,18 @@ class Held:
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.go_on = asyncio.Event()
+        self.cancelled = False
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one request."""
         self.asked.set()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"first ", "more_body": True})
-        await self.go_on.wait()
+        try:
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
         await send({"type": "http.response.body", "body": b"last"})
 
 
@@ -216,6 +221,7 @@ async def test_the_drain_has_a_time_limit() -> None:
         await app.asked.wait()
 
         assert await server.drain_and_stop() == "timeout"
+        assert app.cancelled
         with pytest.raises(httpx.TransportError):
             await in_flight
 
@@ -231,13 +237,17 @@ async def test_force_ends_the_drain_at_once() -> None:
         server.force()
 
         assert await stopping == "timeout"
+        assert app.cancelled
         with pytest.raises(httpx.TransportError):
             await in_flight
 
 
 async def test_idle_connections_do_not_hold_the_end_up() -> None:
-    """A scraper's open connection is no request in flight."""
-    async with serving(at_once) as (server, _, url), httpx.AsyncClient() as http:
+    """A scraper's open connection is no request in flight, and is not waited for."""
+    async with (
+        serving(at_once, limits=Limits(last_bytes=3600)) as (server, _, url),
+        httpx.AsyncClient() as http,
+    ):
         await http.get(url)
 
         assert await asyncio.wait_for(server.drain_and_stop(), 5) == "clean"
@@ -307,15 +317,48 @@ async def test_a_patient_answer_is_no_slow_request() -> None:
         assert (await in_flight).text == "first last"
 
 
+LARGE = 32 * 1024 * 1024
+
+
+async def large(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """Answer more than fits into the sockets' buffers."""
+    head = [(b"content-length", str(LARGE).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    await send({"type": "http.response.body", "body": bytes(LARGE)})
+
+
+@pytest.mark.parametrize(("last_bytes", "whole"), [(0.05, False), (30, True)])
+async def test_the_end_waits_for_a_reader_but_not_for_ever(last_bytes: float, *, whole: bool) -> None:
+    """What was answered before the end still arrives, where the client takes it."""
+    async with serving(large, limits=Limits(last_bytes=last_bytes)) as (server, _, url):
+        with socket.create_connection(("127.0.0.1", port_of(url))) as slow:
+            slow.sendall(GET)
+            await asyncio.to_thread(slow.recv, 1)
+            reading = asyncio.create_task(asyncio.to_thread(read_all, slow)) if whole else None
+            assert await server.drain_and_stop() == "clean"
+            received = await reading if reading else await asyncio.to_thread(read_all, slow)
+
+    assert (received >= LARGE) is whole
+
+
+async def test_a_request_that_waits_behind_another_is_not_idle() -> None:
+    """The time to ask again does not run while there is an answer to be given."""
+    app = Held()
+    async with serving(app, limits=Limits(keep_alive=0.05)) as (_, _, url):
+        both = asyncio.create_task(raw(url, GET + GET))
+        await app.asked.wait()
+        app.asked.clear()
+        app.go_on.set()
+        app.go_on.clear()
+        await app.asked.wait()
+        await asyncio.sleep(0.15)
+        app.go_on.set()
+
+        assert (await both).count(b"last") == 2
+
+
 async def test_a_client_that_does_not_take_its_answer_is_cut_off() -> None:
     """An answer that nobody reads does not stay in memory; whether the connection was to be kept or not."""
-    size = 32 * 1024 * 1024
-
-    async def large(_scope: Scope, _receive: Receive, send: Send) -> None:
-        head = [(b"content-length", str(size).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": head})
-        await send({"type": "http.response.body", "body": bytes(size)})
-
     for connection in (b"keep-alive", b"close"):
         async with serving(large, limits=Limits(keep_alive=0.05)) as (_, _, url):
             with socket.create_connection(("127.0.0.1", port_of(url))) as lazy:
@@ -323,7 +366,7 @@ async def test_a_client_that_does_not_take_its_answer_is_cut_off() -> None:
                 await asyncio.sleep(0.2)
                 taken_late = await asyncio.to_thread(read_all, lazy)
 
-        assert 0 < taken_late < size
+        assert 0 < taken_late < LARGE
 
 
 async def test_an_idle_connection_ends() -> None:

@@ -59,7 +59,7 @@ def _by_token(token: str, headers: Headers) -> Refusal | None:
     scheme, _, shown = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not shown.strip():
         return Refusal(401, "refused: send Authorization: Bearer <admin token>", {"WWW-Authenticate": REALM})
-    if not token or not hmac.compare_digest(_digest(shown.strip()), _digest(token)):
+    if not hmac.compare_digest(_digest(shown.strip()), _digest(token)):
         return Refusal(403, "refused: that is not the admin token")
     return None
 

@@ -26,10 +26,6 @@ HIGHEST_PORT = 65535
 
 _ADDRESS = re.compile(r"(\[(?P<ip6>[^\[\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
 
-LAST_BYTES = 1.0
-"""Seconds for sending what was answered, after the drain."""
-
-
 _Place = tuple[socket.AddressFamily, str]
 
 
@@ -43,6 +39,8 @@ class Limits:
     """Seconds in which a request must be complete, from its first byte or the beginning of the connection."""
     keep_alive: float = 75.0
     """Seconds to take the answer and ask again: longer than the usual scrape intervals."""
+    last_bytes: float = 1.0
+    """Seconds to take what was answered, once the drain is over."""
 
 
 class Listener:
@@ -179,8 +177,6 @@ class Server:
             log_config=None,
             access_log=False,
             proxy_headers=False,  # or anyone on this machine could say where a request came from
-            server_header=False,
-            date_header=False,  # needs uvicorn's main loop; the routes add it
         )
 
     async def start(self) -> None:
@@ -203,7 +199,7 @@ class Server:
         if result == "timeout":
             self._cut_off()
         if self._state.tasks:
-            await asyncio.wait(self._state.tasks, timeout=LAST_BYTES)
+            await asyncio.wait(self._state.tasks, timeout=self._limits.last_bytes)
         await self._flush()
         return result
 
@@ -224,7 +220,7 @@ class Server:
         """Let transports that are closing send what they hold, a slow reader's only for so long."""
         open_ = [c.lost for c in self._state.connections if isinstance(c, _Connection)]
         if open_:
-            await asyncio.wait(open_, timeout=LAST_BYTES)
+            await asyncio.wait(open_, timeout=self._limits.last_bytes)
         for connection in list(self._state.connections):
             connection.transport.abort()
 
