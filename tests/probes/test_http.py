@@ -128,6 +128,12 @@ async def test_a_status_counts_as_the_settings_say(status: int, expected: list[i
             assert (await failure(asking)).reason is Reason.STATUS
 
 
+async def test_a_status_without_a_name_is_a_number() -> None:
+    """Servers invent some."""
+    async with serving(saying(response(status="799 Odd"))) as server:
+        assert (await failure(probe(server))).detail == "answered 799, expected 200 to 299"
+
+
 async def test_what_a_failing_server_says_of_itself_is_kept() -> None:
     """A 503 with a health body tells which model is missing."""
     body = b'{"status": "unhealthy", "models": {"a": false}, "message": "loading"}'
@@ -432,9 +438,11 @@ async def test_secrets_do_not_come_back_with_a_detour() -> None:
 async def test_a_redirect_keeps_the_method_or_becomes_get(status: int, method: str, then: str) -> None:
     """As RFC 9110 and all browsers have it."""
     async with serving(by_path({"/health": redirect_to("/b", status), "/b": response()})) as server:
-        await probe(server, method=method, max_redirects=1).check(Phases())
+        await probe(server, method=method, body="hello", max_redirects=1).check(Phases())
 
-    assert server.requests[1].split(b" ")[0].decode() == then
+    again = server.requests[1]
+    assert again.split(b" ")[0].decode() == then
+    assert (b"Content-Length: 5\r\n" in again) == (then == method)
 
 
 async def test_a_failure_behind_a_redirect_is_the_targets() -> None:
