@@ -127,6 +127,7 @@ class PrivateDatabase:
         self._init_file = folder / "init.sql"
         self._password = secrets.token_urlsafe()
         self._process: subprocess.Popen[bytes] | None = None
+        self._lifeline: int | None = None
 
     @property
     def address(self) -> str:
@@ -232,20 +233,41 @@ class PrivateDatabase:
         return True
 
     def _launch(self, command: Sequence[str]) -> None:
+        self.forget()
         # A session of its own keeps the terminal's Ctrl-C away; setpriv ends it even if we are killed.
         leash = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603
-                [*leash, *command],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self._log.parent,
-                start_new_session=True,
-            )
+        self._lifeline, held = os.pipe()
+        try:
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(  # noqa: S603
+                    [*leash, *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=self._log.parent,
+                    pass_fds=[held],
+                    start_new_session=True,
+                )
+        finally:
+            os.close(held)
 
     async def _ended(self) -> int:
-        return await asyncio.to_thread(self._process.wait) if self._process else 0
+        """Wait until the program and all that it has started are gone: nobody holds the other end any more."""
+        if self._process is None or self._lifeline is None:
+            return 0
+        gone, loop = asyncio.Event(), asyncio.get_running_loop()
+        loop.add_reader(self._lifeline, gone.set)
+        try:
+            await gone.wait()
+        finally:
+            loop.remove_reader(self._lifeline)
+        return self._process.wait()
+
+    def forget(self) -> None:
+        """Let go of a process that has ended."""
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+        self._process = self._lifeline = None
 
     def _signal(self, number: signal.Signals) -> None:
         """Reach the server, or all that its installation script has started."""
@@ -285,6 +307,7 @@ async def private_database(
             yield database
         finally:
             await database.kill()
+            database.forget()
 
 
 def literal(text: str) -> str:
