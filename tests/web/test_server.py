@@ -400,6 +400,15 @@ async def test_garbage_is_answered_and_not_logged(caplog: pytest.LogCaptureFixtu
     assert not caplog.records
 
 
+async def test_no_request_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A scrape every few seconds is no event, at no level of the log."""
+    caplog.set_level(1)
+    async with serving(at_once) as (_, _, url):
+        await asyncio.wait_for(raw(url, GET.replace(b"1.1", b"1.0")), 5)
+
+    assert not [record for record in caplog.records if record.name.startswith(("uvicorn", "uptime"))]
+
+
 async def test_a_forwarded_address_is_not_believed() -> None:
     """Anybody on this machine could otherwise claim to be anybody."""
     peers: list[str] = []

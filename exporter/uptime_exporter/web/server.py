@@ -175,7 +175,6 @@ class Server:
             lifespan="off",
             ws="none",
             log_config=None,
-            access_log=False,
             proxy_headers=False,  # or anyone on this machine could say where a request came from
         )
 
