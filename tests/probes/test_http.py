@@ -28,6 +28,7 @@ from uptime_exporter.errors import ProbeFailure, SettingsError
 from uptime_exporter.outcome import Reason, Seen
 from uptime_exporter.probes.http import HttpProbe
 from uptime_exporter.probes.protocol import Phases
+from uptime_exporter.probes.transport import lines_only
 from uptime_exporter.settings import HttpTarget
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
@@ -452,6 +453,13 @@ async def test_a_failure_behind_a_redirect_is_the_targets() -> None:
 
 
 @pytest.mark.parametrize("to", ["/a\r\nX-Injected: 1", "/%0d%0aX-Injected:%201", "/a\nX-Injected: 1"])
+def test_no_line_of_a_request_can_become_two() -> None:
+    """Should all checks before it fail, nothing is sent."""
+    for line in (b"a\r\nb", b"a\nb", b"a\rb", b"a\0b"):
+        with pytest.raises(ValueError, match="a line break"):
+            lines_only([b"GET / HTTP/1.1", line])
+
+
 async def test_nobody_injects_a_header(to: str) -> None:
     """A line break in a location never becomes one in a request."""
     answers = [redirect_to(to), response()]

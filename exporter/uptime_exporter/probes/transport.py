@@ -181,11 +181,16 @@ def _head(request: httpx.Request) -> bytes:
         *(b"%b: %b" % header for header in request.headers.raw),
         b"Connection: close",
     ]
-    return _lines_only(lines)
+    return lines_only(lines)
 
 
-def _lines_only(lines: Sequence[bytes]) -> bytes:
-    """Join *lines*, none of which may turn out to be two: nobody injects a header."""
+def lines_only(lines: Sequence[bytes]) -> bytes:
+    """Join *lines*, none of which may turn out to be two: nobody injects a header.
+
+    Raises:
+        ValueError: One is; the message does not quote it, for it may hold a secret.
+
+    """
     if any(b"\r" in line or b"\n" in line or b"\0" in line for line in lines):
         raise ValueError("a line break within a line of the request's head")
     return b"\r\n".join((*lines, b"", b""))
