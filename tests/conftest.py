@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
 from support.loop import FakeClock, FakeLoop
 
 settings.register_profile(

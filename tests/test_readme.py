@@ -1,0 +1,66 @@
+"""README shows nothing that is not so."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from uptime_exporter.cli import main
+from uptime_exporter.outcome import OwnFault, Reason
+from uptime_exporter.settings import load_settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+RUN_ELSEWHERE = {
+    "make run": "tests/live/test_demo.py",
+    "make test": "this very run",
+    "curl -X POST localhost:8009/model_server/down": "tests/live/test_demo.py",
+    "uptime-exporter run --config uptime.yaml": "tests/test_app.py",
+}
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """Write the settings that README shows to a file."""
+    (text,) = [block for block in blocks("yaml") if block.startswith("targets:")]
+    path = tmp_path / "uptime.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_settings_that_it_shows_can_be_used(example: Path) -> None:
+    """Whoever starts with them has three targets and one promise about all of them."""
+    settings = load_settings(example, environ={})
+    assert list(settings.targets) == ["model_server", "mysql", "gateway"]
+    assert settings.slas["system"].targets == ("model_server", "mysql", "gateway")
+
+
+def test_every_command_that_it_shows_is_run(
+    example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here, or by the test that is named for it."""
+    monkeypatch.chdir(example.parent)
+    for command in (line for block in blocks("sh") for line in block.splitlines()):
+        if command not in RUN_ELSEWHERE:
+            program, *arguments = command.split()
+            assert program == "uptime-exporter", command
+            assert main(arguments) == 0, command
+    assert "The settings can be used." in capsys.readouterr().out
+
+
+def test_every_reason_is_listed() -> None:
+    """A reason that nobody explains helps nobody."""
+    missing = [reason for reason in (*Reason, *OwnFault) if f"`{reason}`" not in README]
+    assert missing == []
+
+
+def test_every_link_leads_somewhere() -> None:
+    """Within the project; others are not looked at."""
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
