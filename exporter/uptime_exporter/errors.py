@@ -4,6 +4,7 @@ UptimeError
 ├── SettingsError   the settings cannot be used; says every mistake at once
 ├── LedgerError     the ledger file cannot be used; says what to do
 ├── ListenError     the listen address cannot be had
+├── ReportError     what was asked for cannot be reported; says what can
 ├── ProbeFailure    the target is down, and why
 └── Inconclusive    a fault on the exporter's own side: nothing is known about the target
 """
@@ -36,6 +37,10 @@ class LedgerError(UptimeError):
 
 class ListenError(UptimeError):
     """The listen address cannot be had; the message says why and what to do."""
+
+
+class ReportError(UptimeError):
+    """What was asked for cannot be reported; the message says why and what can."""
 
 
 class ProbeFailure(UptimeError):

@@ -361,10 +361,17 @@ async def test_a_request_that_waits_behind_another_is_not_idle() -> None:
 async def test_a_client_that_does_not_take_its_answer_is_cut_off() -> None:
     """An answer that nobody reads does not stay in memory; whether the connection was to be kept or not."""
     for connection in (b"keep-alive", b"close"):
-        async with serving(large, limits=Limits(keep_alive=0.05)) as (_, _, url):
+        answered = asyncio.Event()
+
+        async def app(scope: Scope, receive: Receive, send: Send, answered: asyncio.Event = answered) -> None:
+            await large(scope, receive, send)
+            answered.set()
+
+        async with serving(app, limits=Limits(keep_alive=0.05)) as (_, _, url):
             with socket.create_connection(("127.0.0.1", port_of(url))) as lazy:
                 lazy.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: " + connection + b"\r\n\r\n")
-                await asyncio.sleep(0.2)
+                await answered.wait()
+                await asyncio.sleep(0.1)
                 taken_late = await asyncio.to_thread(read_all, lazy)
 
         assert 0 < taken_late < LARGE

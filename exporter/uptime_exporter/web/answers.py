@@ -7,7 +7,7 @@ from uptime_exporter.monitor import Watch
 from uptime_exporter.reliability.drain import GracefulShutdown
 from uptime_exporter.settings import MysqlTarget
 from uptime_exporter.web.backend import Backend
-from uptime_exporter.web.words import iso
+from uptime_exporter.words import iso
 
 MINUTES_A_MONTH = 365.25 / 12 * 24 * 60
 """A mean month: 0.1 % of it are the seed's 43.8 minutes."""

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
 
+from uptime_exporter.html import Html, element, join
 from uptime_exporter.monitor import Circuit, Watch
 from uptime_exporter.outcome import Outcome, OwnFault
 from uptime_exporter.web.answers import State, state_of
-from uptime_exporter.web.html import Html, element, join
 from uptime_exporter.web.icons import icon
 from uptime_exporter.web.strip import strip
-from uptime_exporter.web.words import DAY, count, iso, moment, percent, spell, stopwatch
+from uptime_exporter.words import DAY, count, iso, moment, percent, spell, stopwatch
 
 WORDS: dict[State, str] = {"up": "UP", "degraded": "DEGRADED", "down": "DOWN", "unknown": "UNKNOWN"}
 

@@ -2,8 +2,8 @@
 
 from urllib.parse import quote
 
+from uptime_exporter.html import Html, element
 from uptime_exporter.web.answers import State
-from uptime_exporter.web.html import Html, element
 
 SHAPES: dict[State, tuple[str, str]] = {
     "up": ("M12 1a11 11 0 1 0 0 22 11 11 0 0 0 0-22z", "M7 12.5l3.5 3.5 6.5-7.5"),

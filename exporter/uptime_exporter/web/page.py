@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 
 from uptime_exporter import __version__
+from uptime_exporter.html import Html, element, join
 from uptime_exporter.monitor import Watch
 from uptime_exporter.web.answers import State, ailment, state_of
 from uptime_exporter.web.backend import Backend
 from uptime_exporter.web.card import card, cause, quoted, since, time
-from uptime_exporter.web.html import Html, element, join
 from uptime_exporter.web.icons import definitions, favicon, icon
-from uptime_exporter.web.words import count, spell
+from uptime_exporter.words import count, spell
 
 REFRESH = 30
 """Seconds."""

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from uptime_exporter.html import Html, element
 from uptime_exporter.monitor.watch import HISTORY
 from uptime_exporter.outcome import Outcome, Verdict
-from uptime_exporter.web.html import Html, element
-from uptime_exporter.web.words import count
+from uptime_exporter.words import count
 
 Bar = Literal["up", "degraded", "down", "unknown", "none"]
 

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uptime_exporter.web.html import Html, element, join, text
+from uptime_exporter.html import Html, element, join, text
 
 ANYTHING = st.text(st.characters())
 NASTY = ANYTHING | st.text(st.sampled_from("<>&\"'=/! -scriptonerror\u202e\x00\ud800"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from uptime_exporter.web.words import count, iso, moment, percent, spell, stopwatch
+from uptime_exporter.words import count, iso, moment, percent, spell, stopwatch
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 
