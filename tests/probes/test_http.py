@@ -452,7 +452,6 @@ async def test_a_failure_behind_a_redirect_is_the_targets() -> None:
         assert (await failure(probe(server, max_redirects=1))).reason is Reason.CONNECT
 
 
-@pytest.mark.parametrize("to", ["/a\r\nX-Injected: 1", "/%0d%0aX-Injected:%201", "/a\nX-Injected: 1"])
 def test_no_line_of_a_request_can_become_two() -> None:
     """Should all checks before it fail, nothing is sent."""
     for line in (b"a\r\nb", b"a\nb", b"a\rb", b"a\0b"):
@@ -460,6 +459,7 @@ def test_no_line_of_a_request_can_become_two() -> None:
             lines_only([b"GET / HTTP/1.1", line])
 
 
+@pytest.mark.parametrize("to", ["/a\r\nX-Injected: 1", "/%0d%0aX-Injected:%201", "/a\nX-Injected: 1"])
 async def test_nobody_injects_a_header(to: str) -> None:
     """A line break in a location never becomes one in a request."""
     answers = [redirect_to(to), response()]

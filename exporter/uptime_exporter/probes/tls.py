@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
 from datetime import UTC, datetime
@@ -321,10 +322,16 @@ def earliest_expiry(chain: Sequence[bytes]) -> float | None:
     return min((at for at in map(_expiry, chain) if at is not None), default=None)
 
 
+def _load(der: bytes) -> x509.Certificate:
+    with warnings.catch_warnings():  # about what its issuer did wrong; that is not for the exporter's log
+        warnings.simplefilter("ignore")
+        return x509.load_der_x509_certificate(der)
+
+
 @lru_cache(maxsize=4096)
 def _expiry(der: bytes) -> float | None:
     try:
-        return x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp()
+        return _load(der).not_valid_after_utc.timestamp()
     except _UNREADABLE:
         return None
 
@@ -377,9 +384,7 @@ def _why_refused(
 
 def _names(chain: Sequence[bytes]) -> Sequence[str]:
     try:
-        alternatives = x509.load_der_x509_certificate(chain[0]).extensions.get_extension_for_class(
-            x509.SubjectAlternativeName
-        )
+        alternatives = _load(chain[0]).extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except (IndexError, *_UNREADABLE):
         return ()
     return [str(entry.value) for entry in alternatives.value][:_NAMED]
