@@ -1,7 +1,7 @@
 """What became of one promise: totals that only grow, a rolling window, and what is under way."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from uptime_exporter.ledger.span import Millis, Span, State
@@ -30,9 +30,10 @@ class Account:
     """The account of one promise, up to the moment until which everything is settled.
 
     Attributes:
+        terms: May be changed at any time; under a longer window nobody knows what lay before the shorter one until
+            `rewind` tells.
         born: Where it begins.
         settled: Up to here every millisecond is up, down or unknown, and stays so.
-        totals: State → milliseconds since `born`; their sum is ``settled - born``, and none ever goes down.
         closed: Spans that have ended since `take_closed` was called last, in order.
         recent: The last outages that have ended, oldest first.
 
@@ -43,26 +44,23 @@ class Account:
         self.terms = terms
         self.born = born
         self.settled = born
-        self.totals = dict.fromkeys(State, 0)
         self.closed: list[Span] = []
         self.recent: deque[Span] = deque(maxlen=RECENT)
-        self.open: Span | None = None
-        self._window = _Window(terms.window)
+        self._window = _Window(born)
+        self._closed_totals = dict.fromkeys(State, 0)
+        # The span under way, as plain fields: while nothing changes, `add` moves one number on.
+        self._since = born
+        self._state = State.UNKNOWN
+        self._reason = ""
 
     def add(self, end: Millis, state: State, reason: str = "") -> None:
         """Settle what lies between `settled` and *end*; nothing if that is past already."""
         if end <= self.settled:
             return
-        start, self.settled = self.settled, end
-        self.totals[state] += end - start
-        self._window.add(Span(start, end, state, reason))
-        last = self.open
-        if last is not None and (last.state, last.reason) == (state, reason):
-            self.open = Span(last.start, end, state, reason)
-            return
-        if last is not None:
-            self._close(last)
-        self.open = Span(start, end, state, reason)
+        if state is not self._state or reason != self._reason:
+            self._close()
+            self._since, self._state, self._reason = self.settled, state, reason
+        self.settled = end
 
     def take_closed(self) -> list[Span]:
         """Return the spans that have ended since the last call, and forget them here."""
@@ -70,34 +68,55 @@ class Account:
         return closed
 
     def restore(
-        self, settled: Millis, totals: dict[State, Millis], last: Span | None, past: Iterable[Span]
+        self, settled: Millis, totals: Mapping[State, Millis], last: Span | None, past: Iterable[Span]
     ) -> None:
         """Go on where a stored account stood.
 
         Args:
             settled: Up to where it was settled.
-            totals: As they stood.
+            totals: As they stood, `last` included.
             last: The span that was under way.
             past: Closed spans, oldest first, at least those that the window still touches.
 
         """
-        self.settled, self.totals, self.open = settled, dict(totals), last
+        self.settled, self._closed_totals = settled, dict.fromkeys(State, 0) | dict(totals)
+        self._since, self._state, self._reason = settled, State.UNKNOWN, ""
+        if last is not None:
+            self._since, self._state, self._reason = last.start, last.state, last.reason
+            self._closed_totals[last.state] -= settled - last.start
         self.rewind(past)
 
     def rewind(self, past: Iterable[Span]) -> None:
-        """Fill the window anew from closed spans, oldest first, after a restart or under other terms."""
-        self._window = _Window(self.terms.window)
+        """Fill the window anew from closed spans, oldest first, after a restart or under other terms.
+
+        All of them count, also those that nobody has taken yet; the one under way is known here.
+        What the window covers before the first of them is unknown: what nobody can tell is not up.
+        """
+        past = list(past)
+        self._window = _Window(past[0].start if past else self._since)
         self.recent.clear()
         for span in past:
             self._window.add(span)
             self._remember(span)
-        if self.open is not None:
-            self._window.add(self.open)
+
+    @property
+    def open(self) -> Span | None:
+        """The span under way, up to `settled`; None if the account has just begun."""
+        if self._since == self.settled:
+            return None
+        return Span(self._since, self.settled, self._state, self._reason)
+
+    @property
+    def totals(self) -> dict[State, Millis]:
+        """State → milliseconds since `born`; their sum is ``settled - born``, and none ever goes down."""
+        totals = dict(self._closed_totals)
+        totals[self._state] += self.settled - self._since
+        return totals
 
     @property
     def state(self) -> State:
         """The state up to `settled`."""
-        return State.UNKNOWN if self.open is None else self.open.state
+        return self._state
 
     @property
     def elapsed(self) -> Millis:
@@ -107,12 +126,13 @@ class Account:
     @property
     def down(self) -> Millis:
         """Downtime within the window."""
-        return self._window.lost(self.settled)[State.DOWN]
+        return self._within(State.DOWN)
 
     @property
     def unknown(self) -> Millis:
         """Unknown time within the window."""
-        return self._window.lost(self.settled)[State.UNKNOWN]
+        forgotten = self._window.since - max(self.settled - self.terms.window, self.born)
+        return self._within(State.UNKNOWN) + max(0, forgotten)
 
     @property
     def up(self) -> Millis:
@@ -122,13 +142,14 @@ class Account:
     @property
     def availability(self) -> float | None:
         """Uptime of what was seen within the window, 0 to 1; None if nothing was."""
-        seen = self.up + self.down
-        return self.up / seen if seen else None
+        seen = self.elapsed - self.unknown
+        return (seen - self.down) / seen if seen else None
 
     @property
     def coverage(self) -> float | None:
         """Part of the elapsed window that was seen, 0 to 1; None before anything has elapsed."""
-        return (self.up + self.down) / self.elapsed if self.elapsed else None
+        elapsed = self.elapsed
+        return (elapsed - self.unknown) / elapsed if elapsed else None
 
     @property
     def budget_remaining(self) -> float:
@@ -139,7 +160,20 @@ class Account:
         """
         return self.terms.budget - self.down
 
-    def _close(self, span: Span) -> None:
+    def _within(self, state: State) -> Millis:
+        begin = self.settled - self.terms.window
+        lost = self._window.lost(begin)[state]
+        return lost + self.settled - max(self._since, begin) if self._state is state else lost
+
+    def _close(self) -> None:
+        span = self.open
+        if span is None:
+            return
+        self._closed_totals[span.state] += span.length
+        self._window.add(span)
+        self._window.lost(
+            self.settled - self.terms.window
+        )  # so that it stays small although nobody may ever ask
         self.closed.append(span)
         self._remember(span)
 
@@ -154,30 +188,30 @@ class Account:
 
 
 class _Window:
-    """The lost time of the last so many milliseconds, kept as it goes: no question scans it."""
+    """The lost time of closed spans since some moment, kept as it goes: no question scans it.
 
-    def __init__(self, length: Millis) -> None:
-        self._length = length
-        self._lost: deque[Span] = deque()
+    Attributes:
+        since: What lies before is not known here, or no longer.
+
+    """
+
+    def __init__(self, since: Millis) -> None:
+        self.since = since
+        self._spans: deque[Span] = deque()
         self._sums = {State.DOWN: 0, State.UNKNOWN: 0}
 
     def add(self, span: Span) -> None:
         """Take in a stretch that follows the one before it."""
-        if span.state is State.UP:
-            return
-        self._sums[span.state] += span.length
-        last = self._lost[-1] if self._lost else None
-        if last is not None and last.state is span.state and last.end == span.start:
-            self._lost[-1] = Span(last.start, span.end, span.state)
-        else:
-            self._lost.append(span)
+        if span.state is not State.UP:
+            self._sums[span.state] += span.length
+            self._spans.append(span)
 
-    def lost(self, now: Millis) -> dict[State, Millis]:
-        """Return downtime and unknown time of the window that ends *now*."""
-        begin = now - self._length
-        while self._lost and self._lost[0].start < begin:
-            first = self._lost.popleft()
+    def lost(self, begin: Millis) -> Mapping[State, Millis]:
+        """Return downtime and unknown time since *begin*, and forget what lies before."""
+        self.since = max(self.since, begin)
+        while self._spans and self._spans[0].start < begin:
+            first = self._spans.popleft()
             self._sums[first.state] -= min(first.end, begin) - first.start
             if first.end > begin:
-                self._lost.appendleft(Span(begin, first.end, first.state))
+                self._spans.appendleft(Span(begin, first.end, first.state))
         return self._sums

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from uptime_exporter.ledger.span import Millis
 
@@ -33,13 +34,15 @@ class Timeline:
         return self.adjustments[-1].offset if self.adjustments else 0
 
     def adjust(self, at: Millis, offset: Millis) -> None:
-        """Note that from *at* on Unix time is ahead by *offset*."""
+        """Note that from *at* on Unix time is ahead by *offset*; of two steps at once the later one counts."""
+        while self.adjustments and self.adjustments[-1].at >= at:
+            self.adjustments.pop()
         if offset != self.offset:
             self.adjustments.append(Adjustment(at, offset))
 
     def unix(self, moment: Millis) -> float:
         """Return the Unix time in seconds that the wall clock showed at *moment*."""
-        before = bisect_right([a.at for a in self.adjustments], moment)
+        before = bisect_right(self.adjustments, moment, key=attrgetter("at"))
         return (moment + (self.adjustments[before - 1].offset if before else 0)) / 1000
 
     def moment(self, unix: float) -> Millis:
