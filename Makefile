@@ -14,7 +14,7 @@ TOOLS := .cache/tools
 export PATH := $(CURDIR)/$(TOOLS)/usr/bin:$(PATH):/usr/sbin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 
-.PHONY: help run test check format lock clean database prometheus
+.PHONY: help run test check format lock clean database prometheus curl
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -22,7 +22,7 @@ help:
 run: $(BIN)/.ready database
 	@exec $(BIN)/uptime-exporter demo
 
-test: check database prometheus
+test: check database prometheus curl
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: $(BIN)/.ready
@@ -55,8 +55,10 @@ $(BIN)/.ready: requirements.lock pyproject.toml
 
 # The demo's and the tests' private database server; its data lives in a temporary folder.
 database:
-	@if ! command -v mariadbd mysqld >/dev/null; then echo "setting up: a database server for the demo"; \
-	  $(call install,mariadb-server-core,the demo and the tests start it) || echo "going on without one"; fi
+	@if ! command -v mysqld >/dev/null && ! { command -v mariadbd && command -v my_print_defaults; } >/dev/null; then \
+	  echo "setting up: a database server for the demo"; \
+	  $(call install,mariadb-server-core mariadb-client-core,the demo and the tests start it) \
+	    || echo "going on without one"; fi
 
 # Unpacked rather than installed: the package would start a service of its own.
 prometheus:
@@ -65,7 +67,10 @@ prometheus:
 	  apt-get -qq -o APT::Sandbox::User=root download prometheus; \
 	  dpkg-deb -x prometheus_*.deb ..; fi
 
-# $(call install,PACKAGE,WHAT FOR)
+curl:
+	@if ! command -v curl >/dev/null; then $(call install,curl,README and the demo show commands with it); fi
+
+# $(call install,PACKAGES,WHAT FOR)
 install = if [ "$$(id -u)" = 0 ]; then $(refresh) && $(APT) install -y --no-install-recommends $(1) >/dev/null; \
 	  else echo "$(1) is missing ($(2)): sudo apt-get install --no-install-recommends $(1)" >&2; false; fi
 refresh = if [ "$$(id -u)" = 0 ]; then $(APT) update; fi

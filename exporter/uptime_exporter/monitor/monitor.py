@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from uptime_exporter import logs
 from uptime_exporter.clock import Clock
+from uptime_exporter.errors import SettingsError
 from uptime_exporter.monitor.attempt import Asker
 from uptime_exporter.monitor.histogram import Histogram
 from uptime_exporter.monitor.schedule import Schedule
@@ -79,7 +80,7 @@ class Monitor:
             SettingsError: A probe cannot be built; nothing was changed.
 
         """
-        probes = {n: self._build_probe(t) for n, t in targets.items() if not self._unchanged(n, t)}
+        probes = {n: self._build(n, t) for n, t in targets.items() if not self._unchanged(n, t)}
         await self._stop([name for name in self._beats if name in probes or name not in targets])
         old = self._watches
         self._watches = {name: old.get(name) or Watch(name, t, self._clock) for name, t in targets.items()}
@@ -107,6 +108,12 @@ class Monitor:
         watch.circuit.reset()
         log.info("circuit reset by hand", circuit=circuit)
         return watch
+
+    def _build(self, name: str, target: Target) -> Probe:
+        try:
+            return self._build_probe(target)
+        except SettingsError as error:
+            raise SettingsError([f"targets.{name}.{mistake}" for mistake in error.mistakes]) from error
 
     def _unchanged(self, name: str, target: Target) -> bool:
         return name in self._beats and self._watches[name].settings == target
