@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from operator import attrgetter
 
 from uptime_exporter.ledger.span import Millis
@@ -46,15 +47,18 @@ class Timeline:
         return (moment + (self.adjustments[before - 1].offset if before else 0)) / 1000
 
     def moment(self, unix: float) -> Millis:
-        """Return when the wall clock showed *unix* seconds first, or passed over it."""
-        wanted = round(unix * 1000)
-        for begin, end, offset in self._stretches():
-            if end is None or wanted - offset < end:
-                return max(begin, wanted - offset) if begin is not None else wanted - offset
-        raise AssertionError("the last stretch has no end")
+        """Return when the wall clock showed *unix* seconds, the last time if it did so twice, or passed over it.
 
-    def _stretches(self) -> Sequence[tuple[Millis | None, Millis | None, Millis]]:
-        begins: list[Millis | None] = [None, *(a.at for a in self.adjustments)]
-        ends: list[Millis | None] = [*(a.at for a in self.adjustments), None]
+        The last time, because what follows a correction is more likely to be right than what came before.
+        """
+        wanted = round(unix * 1000)
+        stretches = self._stretches()
+        shown = [wanted - offset for begin, end, offset in stretches if begin <= wanted - offset < end]
+        passed = [end for _, end, offset in stretches if end <= wanted - offset]
+        return shown[-1] if shown else int(passed[-1])
+
+    def _stretches(self) -> Sequence[tuple[float, float, Millis]]:
+        """Return begin, end and offset of each; the first has always lasted, the last always will."""
+        steps = [a.at for a in self.adjustments]
         offsets = [0, *(a.offset for a in self.adjustments)]
-        return list(zip(begins, ends, offsets, strict=True))
+        return list(zip([-inf, *steps], [*steps, inf], offsets, strict=True))
