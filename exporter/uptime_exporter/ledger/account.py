@@ -21,9 +21,9 @@ class Terms:
     window: Millis = 30 * 86_400_000
 
     @property
-    def budget(self) -> float:
-        """Milliseconds of downtime that the whole window allows."""
-        return (1 - self.objective) * self.window
+    def budget(self) -> Millis:
+        """Downtime that the whole window allows."""
+        return round((1 - self.objective) * self.window)
 
 
 class Account:
@@ -152,8 +152,8 @@ class Account:
         return (elapsed - self.unknown) / elapsed if elapsed else None
 
     @property
-    def budget_remaining(self) -> float:
-        """Milliseconds of downtime that are left; negative when the promise is broken.
+    def budget_remaining(self) -> Millis:
+        """Downtime that is left; negative when the promise is broken.
 
         Of the whole window, not of the part seen so far: a service that is two hours old has not lost its month
         in one failed probe.
