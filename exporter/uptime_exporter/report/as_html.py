@@ -9,7 +9,7 @@ from uptime_exporter import __version__
 from uptime_exporter.html import Html, element
 from uptime_exporter.report.findings import Findings
 from uptime_exporter.report.picture import picture, unit
-from uptime_exporter.report.sentences import borders, made, notes, promised, short_gaps, used
+from uptime_exporter.report.sentences import allowance, allowed, borders, made, notes, short_gaps, used
 from uptime_exporter.report.statement import Judgement, Statement, Stretch
 from uptime_exporter.report.wording import (
     Dates,
@@ -75,7 +75,7 @@ def _head(findings: Findings) -> Html:
 
 def _patterns() -> Html:
     """Return the hatching of what nobody knows, once for the document."""
-    line = element("path", d="M-1 5L5-1M1 7L7 1", class_="line")
+    line = element("path", d="M-1 1L1-1M0 6L6 0M5 7L7 5", class_="line")
     hatch = element("pattern", line, id="hatch", width="6", height="6", patternUnits="userSpaceOnUse")
     return element("svg", element("defs", hatch), class_="away", aria_hidden="true")
 
@@ -99,7 +99,7 @@ def _overview(findings: Findings) -> Iterator[Html]:
         [each.name, objective(each), kept(each), used(each), coverage(each), verdict(each)]
         for each in findings.statements
     ]
-    yield element("section", element("h2", "All promises"), _table(heads, rows), class_="overview")
+    yield element("section", element("h2", "All promises"), _table(heads, rows, "summary"), class_="overview")
 
 
 def _promise(findings: Findings, statement: Statement) -> Html:
@@ -116,8 +116,8 @@ def _promise(findings: Findings, statement: Statement) -> Html:
         element(
             "p", _mark(statement.judgement), element("span", _capital(verdict(statement))), class_="verdict"
         ),
-        _facts(findings, statement),
-        _budget(statement),
+        _facts(statement),
+        _budget(findings, statement),
         _figure(findings, statement),
         *_outages(findings, statement),
         *_gaps(findings, statement),
@@ -131,10 +131,10 @@ def _mark(judgement: Judgement) -> Html:
     return element("svg", *paths, class_="mark", viewBox="0 0 24 24", aria_hidden="true")
 
 
-def _facts(findings: Findings, statement: Statement) -> Html:
-    unknown = f"{lasting(statement.unknown)} unknown" if statement.unknown else "nothing unknown"
+def _facts(statement: Statement) -> Html:
+    unknown = f"{lasting(statement.unknown)} unseen" if statement.unknown else "nothing unseen"
     facts = [
-        ("Promised", objective(statement), promised(findings, statement).partition(" of ")[2]),
+        ("Promised", objective(statement), allowed(statement)),
         ("Kept", kept(statement), "of the time that was seen"),
         ("Downtime", used(statement).partition(" (")[0], left(statement)),
         ("Seen", coverage(statement), unknown),
@@ -148,8 +148,15 @@ def _fact(label: str, figure: str, rest: str) -> Html:
     )
 
 
-def _budget(statement: Statement) -> Html:
-    """Return downtime as part of the allowance, and beyond it what nobody knows, to scale."""
+def _budget(findings: Findings, statement: Statement) -> Html:
+    unseen = "; hatched: what nobody saw" if statement.unknown else ""
+    over = "; the line is its end" if statement.remaining < 0 else ""
+    caption = f"The allowance: {allowance(findings, statement)}{over}{unseen}."
+    return element("figure", _allowance_bar(statement), element("figcaption", caption))
+
+
+def _allowance_bar(statement: Statement) -> Html:
+    """Return downtime as part of the allowance, and beyond it what nobody saw, to scale."""
     scale = max(statement.allowance, statement.down, 1)
     down, unknown, allowed = (
         BAR * part // scale for part in (statement.down, statement.unknown, statement.allowance)
@@ -161,7 +168,8 @@ def _budget(statement: Statement) -> Html:
         _bar("down", 0, max(down, 4) if statement.down else 0),
     ]
     if statement.remaining < 0:
-        parts.append(element("path", class_="limit", d=f"M{allowed} -5V{BAR_HEIGHT + 5}"))
+        end = f"M{allowed} -5V{BAR_HEIGHT + 5}"
+        parts += [element("path", class_=kind, d=end) for kind in ("limit edge", "limit")]
     return element(
         "svg",
         *parts,
@@ -178,18 +186,18 @@ def _bar(kind: str, x: int, width: int) -> Html:
 
 
 def _figure(findings: Findings, statement: Statement) -> Html:
-    a_cell = f"One cell is one {unit(findings)}; numbers are minutes of downtime in it."
+    a_cell = f"A cell is one {unit(findings)}; numbers are minutes of downtime."
     legend = [
         element("span", _swatch(kind), said)
         for kind, said in (
             ("up", "up"),
             ("down", "down"),
             ("unknown", "nobody saw"),
-            ("none", "not in the account"),
+            ("none", "outside the account"),
         )
     ]
     caption = element("figcaption", element("span", a_cell), *legend)
-    return element("figure", caption, picture(findings, statement))
+    return element("figure", caption, element("div", picture(findings, statement), class_="month"))
 
 
 def _swatch(kind: str) -> Html:
@@ -225,13 +233,13 @@ def _stretches(findings: Findings, statement: Statement, stretches: Sequence[Str
         ]
         for each in stretches
     ]
-    return _table(["Begin", "End", "Length", "Reason"], rows)
+    return _table(["Begin", "End", "Length", "Reason"], rows, "stretches")
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Html:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], kind: str) -> Html:
     head = element("tr", *(element("th", each, scope="col") for each in heads))
     body = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
-    return element("table", element("thead", head), element("tbody", *body))
+    return element("table", element("thead", head), element("tbody", *body), class_=kind)
 
 
 def _footer(findings: Findings) -> Html:

@@ -42,6 +42,14 @@ class Period:
         return self == month(self.first.year, self.first.month, self.zone)
 
     @property
+    def is_year(self) -> bool:
+        """Whether it is one whole year of the calendar."""
+        year = self.first.year
+        return (self.begin, self.end) == tuple(
+            midnight(date(each, 1, 1), self.zone) for each in (year, year + 1)
+        )
+
+    @property
     def spans_years(self) -> bool:
         """Whether a date in it is clear only with its year."""
         return self.first.year != self.last.year

@@ -16,7 +16,7 @@ from uptime_exporter.report.wording import MINUTE, lasting, offset
 HOURLY = 32 * 86_400
 """Seconds up to which a period is shown by the hour: the longest month, and a clock set back."""
 
-LEFT, RIGHT, TOP = 74, 128, 16
+LEFT, RIGHT, TOP = 74, 166, 16
 PITCH = 15
 """Height of a row."""
 GAP = 1.5
@@ -35,6 +35,7 @@ class Cell:
     row: str
     """The label of the row that it stands in."""
     sums: Sums
+    by_day: bool
 
     @property
     def state(self) -> State | None:
@@ -92,7 +93,7 @@ def cells(findings: Findings, statement: Statement) -> list[Cell]:
 def _cell(period: Period, slot: Slot, sums: Sums, *, hourly: bool) -> Cell:
     begin, end = local(slot.begin, period.zone), local(slot.end, period.zone)
     row = f"{begin:%a} {begin.day} {begin:%b}" if hourly else f"{begin:%b %Y}"
-    return Cell(slot, begin, end, begin.hour if hourly else begin.day, row, sums)
+    return Cell(slot, begin, end, begin.hour if hourly else begin.day, row, sums, not hourly)
 
 
 def _grid(period: Period) -> _Grid:
@@ -123,7 +124,8 @@ def _drawn(cell: Cell, x: float, y: float, width: float) -> Html:
     box = element("rect", element("title", _told(cell)), class_=f"cell {kind}", **place)
     if cell.state is not State.DOWN:
         return box
-    number = _label(_minutes(cell), x + (width - GAP) / 2, y + PITCH - 4.5, "number")
+    kind = "number" if width >= BY_DAY.width else "number narrow"
+    number = _label(_minutes(cell), x + (width - GAP) / 2, y + PITCH - 4.5, kind)
     return element("g", box, number)
 
 
@@ -137,21 +139,20 @@ def _minutes(cell: Cell) -> str:
 
 
 def _told(cell: Cell) -> str:
+    sums = [f"{lasting(cell.sums[each])} {each}" for each in State if cell.sums[each]]
+    return f"{_when(cell)}: {', '.join(sums) or 'outside the account'}"
+
+
+def _when(cell: Cell) -> str:
     begin, end = cell.begin, cell.end
     day = f"{begin:%a} {begin.day} {begin:%b %Y}"
-    lasted = cell.slot.end - cell.slot.begin
-    hours = f" {begin:%H:%M} to {end:%H:%M}{offset(begin)}" if lasted < 20 * 3600 else ""
-    sums = [f"{lasting(cell.sums[each])} {each}" for each in State if cell.sums[each]]
-    return f"{day}{hours}: {', '.join(sums) or 'not in the account'}"
+    if cell.by_day:
+        return day
+    zone = "" if begin.utcoffset() == end.utcoffset() else offset(begin)
+    return f"{day} {begin:%H:%M}{zone} to {end:%H:%M}{offset(end)}"
 
 
 def _lost(row: Sequence[Cell]) -> str:
-    down, unknown = (sum(cell.sums[each] for cell in row) for each in (State.DOWN, State.UNKNOWN))
-    parts = [f"{_tenths(down)} min down"] if down else []
-    parts += [f"{_tenths(unknown)} unknown"] if unknown else []
-    return ", ".join(parts)
-
-
-def _tenths(length: int) -> str:
-    tenths = -(-10 * length // MINUTE)
-    return f"{tenths / 10:.1f}" if tenths < 1000 else f"{tenths // 10}"  # noqa: PLR2004 - four digits are enough
+    words = {State.DOWN: "down", State.UNKNOWN: "unseen"}
+    sums = {each: sum(cell.sums[each] for cell in row) for each in words}
+    return ", ".join(f"{lasting(sums[each])} {word}" for each, word in words.items() if sums[each])

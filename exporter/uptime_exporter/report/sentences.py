@@ -11,6 +11,7 @@ from uptime_exporter.report.wording import (
     lasting,
     minute,
     objective,
+    percent_left,
     spent,
 )
 from uptime_exporter.words import count
@@ -31,10 +32,30 @@ def made(findings: Findings) -> str:
 
 def promised(findings: Findings, statement: Statement) -> str:
     """Return what was promised, for this very period."""
-    _, allowed, unit = spent(statement)
-    where = f"{lasting(statement.length)}{_since(findings, statement)}"
-    usual = f"; an average month allows {average_month(statement)}" if findings.period.is_month else ""
-    return f"{objective(statement)} of {where}: at most {allowed} {unit} of downtime{usual}"
+    time = promised_time(findings, statement)
+    return f"{objective(statement)} of {time}: {allowed(statement)}{_usual(findings, statement)}"
+
+
+def allowed(statement: Statement) -> str:
+    """Return what the promise allows."""
+    _, most, unit = spent(statement)
+    return f"at most {most} {unit} of downtime"
+
+
+def allowance(findings: Findings, statement: Statement) -> str:
+    """Return where the allowance comes from."""
+    rest = percent_left(statement)
+    return f"{rest} of {promised_time(findings, statement)}{_usual(findings, statement)}"
+
+
+def promised_time(findings: Findings, statement: Statement) -> str:
+    """Return the time that the promise is about."""
+    if not statement.late:
+        return lasting(statement.length)
+    if not statement.length:
+        return "time before the ledger's beginning"
+    at = Dates(findings.timeline, findings.period.zone, with_year=True).at(statement.begin)
+    return f"{lasting(statement.length)}, from the ledger's beginning on {minute(at)}"
 
 
 def used(statement: Statement) -> str:
@@ -63,8 +84,5 @@ def short_gaps(findings: Findings, statement: Statement) -> str | None:
     return f"{count(number, f'{more}short gap')}, {short}: {lasting(length)}" if number else None
 
 
-def _since(findings: Findings, statement: Statement) -> str:
-    if not statement.late:
-        return ""
-    at = Dates(findings.timeline, findings.period.zone, with_year=True).at(statement.begin)
-    return f" from the ledger's beginning on {minute(at)}" if statement.elapsed else ""
+def _usual(findings: Findings, statement: Statement) -> str:
+    return f"; an average month allows {average_month(statement)}" if findings.period.is_month else ""

@@ -74,6 +74,8 @@ def title(period: Period) -> str:
     """Return what to call a period."""
     if period.is_month:
         return f"{period.first:%B %Y}"
+    if period.is_year:
+        return f"{period.first:%Y}"
     first, last = (f"{day.day} {day:%b %Y}" for day in (period.first, period.last))
     return first if first == last else f"{first} to {last}"
 
@@ -87,6 +89,11 @@ def percent(part: Millis, whole: Millis, digits: int = DIGITS) -> str:
 def objective(statement: Statement) -> str:
     """Return the promised part, as exactly as it was set."""
     return f"{_hundredfold(statement.objective):f} %"
+
+
+def percent_left(statement: Statement) -> str:
+    """Return the part that may be missing."""
+    return f"{100 - _hundredfold(statement.objective):f} %"
 
 
 def kept(statement: Statement) -> str:
@@ -135,7 +142,7 @@ def average_month(statement: Statement) -> str:
 def left(statement: Statement) -> str:
     """Return what remains of the allowance, or how much too much it was."""
     if statement.remaining < 0:
-        return f"{lasting(-statement.remaining)} too many"
+        return f"over by {lasting(-statement.remaining)}"
     return f"{lasting(statement.remaining)} left" if statement.remaining else "nothing left"
 
 
@@ -151,11 +158,6 @@ def verdict(statement: Statement) -> str:
             return f"kept{so_far}, if the {lasting(statement.unknown)} nobody saw were up"
         case Judgement.UNKNOWN:
             return f"cannot be known{'' if statement.complete else ' yet'}: {_unseen(statement)}"
-
-
-def stretch_of_time(statement: Statement) -> str:
-    """Return the time that the promise is about, as a length."""
-    return lasting(statement.length)
 
 
 def reasons(stretch: Stretch) -> str:
