@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from uptime_exporter.ledger.timeline import Adjustment, Timeline
 
 HOUR = 3_600_000
+DAY = 24 * HOUR
 BORN = 1_764_000_000_000
 
 steps = st.one_of(
@@ -48,32 +49,41 @@ def test_every_moment_has_the_date_that_the_wall_clock_showed_then(
     assert timeline(changes).unix(moment) == date / 1000
 
 
+@given(st.integers(-30 * HOUR, 30 * HOUR), st.integers(-90 * HOUR, 90 * HOUR))
+def test_a_date_leads_back_to_its_moment(step: int, late: int) -> None:
+    """Only the skipped and the repeated stretch of a step cannot be told both ways."""
+    clock, moment = timeline([(1, step)]), BORN + late
+    assume(not 0 <= -step + late <= -step and not 0 <= late <= -step and abs(step) <= DAY)
+
+    assert clock.moment(clock.unix(moment)) == moment
+
+
 @given(clocks, st.integers(-500 * HOUR, 4000 * HOUR))
-def test_a_date_that_was_shown_once_leads_back_to_its_moment(
+def test_a_date_leads_to_when_the_wall_clock_first_got_there(
     changes: list[tuple[int, int]], late: int
 ) -> None:
-    """Only the repeated and the skipped stretch of a step cannot be told both ways."""
-    clock, moment = timeline(changes), BORN + late
-    date = clock.unix(moment)
-    begins = [a.at for a in clock.adjustments]
-    offsets = [0, *(a.offset for a in clock.adjustments)]
-    shown = [
-        round(date * 1000) - offset
-        for begin, end, offset in zip([float("-inf"), *begins], [*begins, float("inf")], offsets, strict=True)
-        if begin <= round(date * 1000) - offset < end
-    ]
-    assume(len(shown) == 1)
-
-    assert clock.moment(date) == moment
-
-
-@given(clocks, st.integers(-500 * HOUR, 4000 * HOUR))
-def test_every_date_leads_to_a_moment(changes: list[tuple[int, int]], late: int) -> None:
-    """To one at which the wall clock showed it, else to a step that passed over it."""
+    """Not counting the time in which it was more than a day ahead of what it says now."""
     clock, date = timeline(changes), (BORN + late) / 1000
     moment = clock.moment(date)
+    begins = [-10 * BORN, *(a.at for a in clock.adjustments)]
+    offsets = [0, *(a.offset for a in clock.adjustments)]
+    believed = [
+        (begin, end)
+        for begin, end, offset in zip(begins, [*begins[1:], 10 * BORN], offsets, strict=True)
+        if offset <= offsets[-1] + DAY
+    ]
 
-    assert clock.unix(moment) == date or clock.unix(moment - 1) < date < clock.unix(moment)
+    assert clock.unix(moment) >= date
+    assert any(begin <= moment < end for begin, end in believed)
+    assert all(clock.unix(min(moment, end) - 1) < date for begin, end in believed if begin < moment)
+
+
+@given(clocks, st.integers(-500 * HOUR, 4000 * HOUR), st.integers(0, 100 * HOUR))
+def test_a_later_date_is_never_earlier(changes: list[tuple[int, int]], late: int, later: int) -> None:
+    """So the days of a month follow each other, and what is in one is in no other."""
+    clock = timeline(changes)
+
+    assert clock.moment((BORN + late) / 1000) <= clock.moment((BORN + late + later) / 1000)
 
 
 def test_an_hour_that_was_skipped_is_one_moment() -> None:
@@ -85,12 +95,13 @@ def test_an_hour_that_was_skipped_is_one_moment() -> None:
     assert clock.unix(BORN) == (BORN + HOUR) / 1000
 
 
-def test_of_an_hour_that_was_shown_twice_the_second_counts() -> None:
-    """Both have the same dates; whoever asks for one of them gets what came after the correction."""
+def test_of_an_hour_that_was_shown_twice_the_first_counts() -> None:
+    """Both have the same dates, and belong to the same day."""
     clock = Timeline([Adjustment(BORN, -HOUR)])
 
     assert clock.unix(BORN - HOUR // 2) == clock.unix(BORN + HOUR // 2)
-    assert clock.moment((BORN - HOUR // 2) / 1000) == BORN + HOUR // 2
+    assert clock.moment((BORN - HOUR // 2) / 1000) == BORN - HOUR // 2
+    assert clock.moment(BORN / 1000) == BORN + HOUR
 
 
 def test_a_leap_second_moves_no_date_by_more_than_itself() -> None:
@@ -113,12 +124,22 @@ def test_a_machine_that_starts_in_1970_has_no_past_of_half_a_century() -> None:
     assert clock.moment((BORN + HOUR) / 1000) == HOUR
 
 
+def test_a_clock_that_started_in_1970_once_more_hides_nothing_that_went_before() -> None:
+    """A machine without a battery begins so after every loss of power."""
+    clock = Timeline([Adjustment(BORN, -BORN), Adjustment(BORN + HOUR, 0)])
+
+    assert clock.moment((BORN - HOUR) / 1000) == BORN - HOUR
+    assert clock.moment((BORN + HOUR // 2) / 1000) == BORN + HOUR
+    assert clock.moment((BORN + 2 * HOUR) / 1000) == BORN + 2 * HOUR
+
+
 def test_a_clock_that_was_ten_years_ahead_for_a_while_hides_nothing_that_follows() -> None:
     """Otherwise every report of the next ten years would be about the ten minutes before the correction."""
     years = 10 * 365 * 24 * HOUR
-    first = Timeline([Adjustment(BORN + years, -years)])
+    first = Timeline([Adjustment(BORN + years, -years)])  # the ledger was begun with a wrong date
     later = Timeline([Adjustment(BORN, years), Adjustment(BORN + HOUR, 0)])
 
+    assert first.moment((BORN - HOUR) / 1000) == BORN + years
     assert first.moment((BORN + HOUR) / 1000) == BORN + years + HOUR
     assert later.moment((BORN + 2 * HOUR) / 1000) == BORN + 2 * HOUR
 

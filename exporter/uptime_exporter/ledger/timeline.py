@@ -8,6 +8,8 @@ from operator import attrgetter
 
 from uptime_exporter.ledger.span import Millis
 
+DAY: Millis = 86_400_000
+
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
@@ -47,15 +49,15 @@ class Timeline:
         return (moment + (self.adjustments[before - 1].offset if before else 0)) / 1000
 
     def moment(self, unix: float) -> Millis:
-        """Return when the wall clock showed *unix* seconds, the last time if it did so twice, or passed over it.
+        """Return when the wall clock showed *unix* seconds first, or passed over it; a later date is never earlier.
 
-        The last time, because what follows a correction is more likely to be right than what came before.
+        A clock that was more than a day ahead of the present one was wrong: what it showed is still to come.
         """
         wanted = round(unix * 1000)
-        stretches = self._stretches()
-        shown = [wanted - offset for begin, end, offset in stretches if begin <= wanted - offset < end]
-        passed = [end for _, end, offset in stretches if end <= wanted - offset]
-        return shown[-1] if shown else int(passed[-1])
+        for begin, end, offset in self._stretches():
+            if wanted - offset < end and offset <= self.offset + DAY:
+                return int(max(begin, wanted - offset))
+        raise AssertionError("the last stretch has no end")
 
     def _stretches(self) -> Sequence[tuple[float, float, Millis]]:
         """Return begin, end and offset of each; the first has always lasted, the last always will."""
