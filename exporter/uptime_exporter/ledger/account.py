@@ -171,9 +171,7 @@ class Account:
             return
         self._closed_totals[span.state] += span.length
         self._window.add(span)
-        self._window.lost(
-            self.settled - self.terms.window
-        )  # so that it stays small although nobody may ever ask
+        self._window.forget(self.settled - self.terms.window)
         self.closed.append(span)
         self._remember(span)
 
@@ -208,10 +206,14 @@ class _Window:
 
     def lost(self, begin: Millis) -> Mapping[State, Millis]:
         """Return downtime and unknown time since *begin*, and forget what lies before."""
+        self.forget(begin)
+        return self._sums
+
+    def forget(self, begin: Millis) -> None:
+        """Let go of what lies before *begin*; with every span, so that it stays small although nobody asks."""
         self.since = max(self.since, begin)
         while self._spans and self._spans[0].start < begin:
             first = self._spans.popleft()
             self._sums[first.state] -= min(first.end, begin) - first.start
             if first.end > begin:
                 self._spans.appendleft(Span(begin, first.end, first.state))
-        return self._sums
