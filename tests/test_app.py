@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from support.badservers import response, saying, serving, silent
-from support.process import Exporter, eventually, exporter
+from support.process import COMMAND, PATIENCE, Exporter, clean_environment, eventually, exporter
 
 TOKEN = "open-sesame-7c1"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
@@ -162,3 +162,54 @@ async def test_a_secret_is_nowhere_to_be_seen(tmp_path: Path) -> None:
             for route in ("/", "/metrics", "/health", "/reliability"):
                 assert secret not in (await client.get(route)).text, route
             assert secret not in running.log
+
+
+QUICK = {"UPTIME_INTERVAL": "1", "UPTIME_TIMEOUT": "0.5", "UPTIME_RETRIES": "0"}
+"""A beat of a second, which is also how often the ledger is written."""
+
+
+async def test_totals_go_on_where_they_stood_after_kill_9(tmp_path: Path) -> None:
+    """No counter of a promise goes down, and the time in between is unknown."""
+    total = 'uptime_sla_{}_seconds_total{{sla="system"}}'
+    async with serving(saying(response())) as server:
+        arguments = ["--config", str(write(tmp_path, {"a": server.url()}))]
+        arguments += ["--ledger", str(tmp_path / "uptime.db")]
+        async with exporter(*arguments, **QUICK) as running:
+            before = await eventually(lambda: at_least(running, total.format("uptime"), 2.0))
+            running.tell(signal.SIGKILL)
+            await running.end()
+        async with exporter(*arguments, **QUICK) as running:
+            after = await sample(running, total.format("uptime"))
+            assert after is not None
+            assert after >= before - 1  # what was scraped in the instant between settling and writing
+            assert await eventually(lambda: at_least(running, total.format("uptime"), before + 1))
+            assert await eventually(lambda: at_least(running, total.format("unknown"), 0.001))
+            assert await sample(running, total.format("downtime")) == 0.0
+
+
+async def at_least(running: Exporter, series: str, wanted: float) -> float | None:
+    """Return the value of a series once it is so high."""
+    value = await sample(running, series)
+    return value if value is not None and value >= wanted else None
+
+
+async def test_a_second_exporter_on_the_same_ledger_is_refused(tmp_path: Path) -> None:
+    """It ends with a message that names the file and who holds it, and disturbs nobody."""
+    arguments = ["--config", str(write(tmp_path, {"a": "http://127.0.0.1:9/"}))]
+    arguments += ["--ledger", str(tmp_path / "uptime.db")]
+    async with exporter(*arguments) as running:
+        second = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            "run",
+            *arguments,
+            "--listen=127.0.0.1:0",
+            env=clean_environment(),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await asyncio.wait_for(second.communicate(), PATIENCE)
+        assert second.returncode == 2
+        last = said.decode().splitlines()[-1]
+        assert str(tmp_path / "uptime.db") in last
+        assert str(running.process.pid) in last
+        running.tell(signal.SIGTERM)
+        assert await running.end() == 0

@@ -17,6 +17,8 @@ from support.loop import FakeClock
 from support.servers import need
 from uptime_exporter import __version__
 from uptime_exporter.metrics import Exposition, Reloads
+from uptime_exporter.ledger.account import Account, Terms
+from uptime_exporter.ledger.span import State
 from uptime_exporter.monitor import Histogram, Watch
 from uptime_exporter.outcome import Outcome, OwnFault, Reason, Seen
 from uptime_exporter.settings import HttpTarget, MysqlTarget, Target
@@ -32,6 +34,8 @@ class Situation:
     clock: FakeClock
     watches: dict[str, Watch] = field(default_factory=dict)
     lateness: Histogram = field(default_factory=lambda: Histogram((0.01, 0.1, 1.0)))
+    accounts: dict[str, Account] = field(default_factory=dict)
+    write_failures: int = 2
 
     def watch(self, name: str, target: Target) -> None:
         self.watches[name] = Watch(name, target, self.clock)
@@ -68,11 +72,21 @@ def situation(clock: FakeClock) -> Situation:
     now.happen("model_server", seen=seen, phases=phases)
     now.happen("mysql", Reason.CONNECT, attempts=3, seconds=2.75)
     now.happen("model_server", seen=seen, phases=phases)
+    for name, targets in (
+        ("system", ("model_server", "mysql")),
+        ("model_server", ("model_server",)),
+        ("new", ("new",)),
+    ):
+        now.accounts[name] = Account(name, Terms(targets), born=0)
+    now.accounts["system"].add(100_000, State.UP)
+    now.accounts["system"].add(110_000, State.UNKNOWN, "exporter_down")
+    now.accounts["system"].add(150_500, State.DOWN, "mysql: connect")
+    now.accounts["model_server"].add(150_500, State.UP)
     return now
 
 
 def exposition(situation: Situation) -> Exposition:
-    return Exposition(situation, Reloads(successful=True, at=1_767_225_600.0), process=False)
+    return Exposition(situation, situation, Reloads(successful=True, at=1_767_225_600.0), process=False)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +107,7 @@ def test_the_exposition_is_the_golden_file(situation: Situation, accept: str, go
 def test_promtool_finds_nothing_to_complain_of(situation: Situation) -> None:
     """Prometheus' own linter passes the exposition, process metrics included."""
     promtool = need("promtool")
-    body, _ = Exposition(situation, Reloads(successful=True, at=0.0)).render("")
+    body, _ = Exposition(situation, situation, Reloads(successful=True, at=0.0)).render("")
     done = subprocess.run([promtool, "check", "metrics"], input=body, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 

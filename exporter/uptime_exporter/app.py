@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from uptime_exporter import __version__, logs
 from uptime_exporter.clock import Clock
 from uptime_exporter.errors import SettingsError
+from uptime_exporter.ledger.bookkeeper import Bookkeeper, beat_of, terms_of
 from uptime_exporter.metrics import Exposition, Reloads
 from uptime_exporter.monitor import Asker, Attempt, Monitor
 from uptime_exporter.outcome import Outcome
@@ -49,7 +50,8 @@ class App:
         self._forced = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._drain = GracefulShutdown(self._settings.shutdown_timeout)
-        self._monitor = Monitor(clock, build_probe, _tell)
+        self._books = Bookkeeper(self._settings.ledger, clock)
+        self._monitor = Monitor(clock, build_probe, self._take)
 
     async def run(self, ready: Callable[[str], None] | None = None) -> int:
         """Work until SIGTERM or SIGINT; return the exit code.
@@ -65,14 +67,16 @@ class App:
         _allow_many_sockets()
         listener = listen(self._settings.listen)
         server = Server(create_app(self._backend(listener)), listener, self._drain)
+        self._books.open(terms_of(self._settings.promises))
         with self._signals(server):
-            await self._monitor.apply(self._settings.targets)
+            await self._watch(self._settings)
+            keeping = asyncio.create_task(self._books.run(), name="ledger")
             await server.start()
             log.info("watching", version=__version__, url=listener.url, targets=len(self._settings.targets))
             if ready is not None:
                 ready(listener.url)
             await self._stop.wait()
-            await self._leave(server)
+            await self._leave(server, keeping)
         return 1 if self._forced else 0
 
     async def reload(self) -> None:
@@ -85,7 +89,7 @@ class App:
         async with self._reloading:
             try:
                 settings = await asyncio.to_thread(self._load)
-                await self._monitor.apply(settings.targets)
+                await self._watch(settings)
             except SettingsError as error:
                 self._reloads.successful = False
                 for mistake in error.mistakes:
@@ -99,26 +103,38 @@ class App:
             self._speak()
             log.info("settings reloaded", targets=len(settings.targets))
 
+    async def _watch(self, settings: Settings) -> None:
+        await self._monitor.apply(settings.targets)
+        self._books.beat = beat_of(target.interval for target in settings.targets.values())
+        self._books.apply(terms_of(settings.promises))
+
+    def _take(self, outcome: Outcome) -> None:
+        log.debug("probed", target=outcome.target, verdict=outcome.verdict, seconds=round(outcome.seconds, 6))
+        self._books.sink(outcome)
+
     def _backend(self, listener: Listener) -> Backend:
         return Backend(
             monitor=self._monitor,
             drain=self._drain,
             clock=self._clock,
-            render=Exposition(self._monitor, self._reloads).render,
+            render=Exposition(self._monitor, self._books, self._reloads).render,
             reload=self.reload,
             admin_token=lambda: self._settings.admin_token,
             loopback_only=listener.loopback_only,
-            objective=lambda: max(sla.objective for sla in self._settings.slas.values()),
+            objective=lambda: _objective(self._settings),
+            ledger=self._books,
         )
 
     def _speak(self) -> None:
         logs.redact(secrets_of(self._settings))
         logs.configure(self._settings.log_format, self._settings.log_level)
 
-    async def _leave(self, server: Server) -> None:
+    async def _leave(self, server: Server, keeping: asyncio.Task[None]) -> None:
         began = self._clock.monotonic()
         log.info("stopping", requests_in_flight=self._drain.active_requests)
         result, _ = await asyncio.gather(server.drain_and_stop(), self._monitor.stop())
+        keeping.cancel()
+        await self._books.close()
         log.info("stopped", result=result, seconds=round(self._clock.monotonic() - began, 3))
 
     @contextmanager
@@ -161,13 +177,14 @@ class App:
             return  # the log has every mistake
 
 
+def _objective(settings: Settings) -> float:
+    """Return what `/reliability` calls the uptime target: the strictest promise about more than one target."""
+    return max(sla.objective for sla in settings.slas.values())
+
+
 async def ask_once(name: str, target: Target, clock: Clock) -> Attempt:
     """Ask one target once, under its deadline and without retries."""
     return await Asker(name, target, build_probe(target), clock, nullcontext).attempt()
-
-
-def _tell(outcome: Outcome) -> None:
-    log.debug("probed", target=outcome.target, verdict=outcome.verdict, seconds=round(outcome.seconds, 6))
 
 
 def _allow_many_sockets() -> None:

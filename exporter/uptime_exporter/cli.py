@@ -1,4 +1,4 @@
-"""What a person types: run, check, probe, demo."""
+"""What a person types: run, check, probe, report, ledger, demo."""
 
 import argparse
 import asyncio
@@ -15,8 +15,11 @@ from uptime_exporter.app import App, ask_once
 from uptime_exporter.clock import SystemClock
 from uptime_exporter.demo import stand_ins
 from uptime_exporter.errors import SettingsError, UptimeError
+from uptime_exporter.ledger.history import read_history
 from uptime_exporter.monitor import Attempt
 from uptime_exporter.outcome import OwnFault
+from uptime_exporter.report import Request, add_arguments, write
+from uptime_exporter.report import report as render
 from uptime_exporter.settings import Settings, load_settings, secrets_of
 
 WELL, NOT_WELL, UNUSABLE = 0, 1, 2
@@ -76,6 +79,17 @@ def probe(arguments: argparse.Namespace, load: Load) -> int:
     return WELL if attempt.reason is None else NOT_WELL
 
 
+def report(arguments: argparse.Namespace, load: Load) -> int:
+    """Say what was promised and what was kept, in a calendar month or any other time."""
+    request = Request.from_arguments(arguments, SystemClock().wall())
+    document = render(read_history(load().ledger), request)
+    if request.output is None:
+        print(document, end="")
+    else:
+        write(document, request.output)
+    return WELL
+
+
 def demo(arguments: argparse.Namespace, load: Load) -> int:
     """Start stand-ins for the watched servers, with faults to switch on, and the exporter watching them."""
     return asyncio.run(_demo(arguments, load))
@@ -89,7 +103,8 @@ async def _demo(arguments: argparse.Namespace, load: Load) -> int:
     ports = {name: getattr(arguments, name) for name in DEMO_PORTS}
     with TemporaryDirectory(prefix="uptime-exporter-") as folder:
         async with stand_ins(**ports) as standing:
-            file = _private_file(Path(folder, "uptime.yaml"), json.dumps(standing.overrides(), indent=2))
+            settings = {"ledger": "uptime.db", **standing.overrides()}
+            file = _private_file(Path(folder, "uptime.yaml"), json.dumps(settings))
             app = App(partial(load.func, file, **load.keywords), SystemClock())
             return await app.run(lambda url: print(standing.instructions(url), flush=True))
 
@@ -141,6 +156,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     asking.add_argument("target", metavar="TARGET", help="its name in the settings")
     asking.set_defaults(command=probe)
+    telling = commands.add_parser(
+        "report", help="what was promised and what was kept", parents=[settings], description=report.__doc__
+    )
+    add_arguments(telling)
+    telling.set_defaults(command=report)
     showing = commands.add_parser(
         "demo", help="watch stand-ins that can be broken", parents=[settings], description=demo.__doc__
     )

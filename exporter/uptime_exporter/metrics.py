@@ -1,7 +1,7 @@
 """A snapshot as exposition; the only home of metric names."""
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,11 +12,15 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from uptime_exporter import __version__
-from uptime_exporter.monitor import Histogram, Watch
+from uptime_exporter.ledger.account import Account
+from uptime_exporter.ledger.span import State
+from uptime_exporter.monitor import Histogram, Watch, together
 from uptime_exporter.monitor.circuit import STATES
 
 APP = "uptime-exporter"
 """The `app` label of what the exporter itself holds."""
+
+_TIMES = {State.UP: "uptime", State.DOWN: "downtime", State.UNKNOWN: "unknown"}
 
 Labels = tuple[str, ...]
 Samples = Iterable[tuple[Labels, float | None]]
@@ -43,12 +47,24 @@ class Watching(Protocol):
         """Seconds from when a probe was due to when it began."""
 
 
+class Books(Protocol):
+    """The part of the ledger that is published."""
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """Promise → its account."""
+
+    @property
+    def write_failures(self) -> int:
+        """Commits that failed since the start."""
+
+
 class Exposition:
     """Renders everything that is known, in whichever of Prometheus' formats is asked for."""
 
-    def __init__(self, monitor: Watching, reloads: Reloads, *, process: bool = True) -> None:
+    def __init__(self, monitor: Watching, books: Books, reloads: Reloads, *, process: bool = True) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Snapshot(monitor, reloads))
+        self._registry.register(_Snapshot(monitor, books, reloads))
         if process:
             ProcessCollector(registry=self._registry)
 
@@ -59,10 +75,11 @@ class Exposition:
 
 
 class _Snapshot(Collector):
-    """Reads the monitor at each scrape; holds no value of its own."""
+    """Reads monitor and ledger at each scrape; holds no value of its own."""
 
-    def __init__(self, monitor: Watching, reloads: Reloads) -> None:
+    def __init__(self, monitor: Watching, books: Books, reloads: Reloads) -> None:
         self._monitor = monitor
+        self._books = books
         self._reloads = reloads
 
     def collect(self) -> Iterator[Metric]:
@@ -71,7 +88,8 @@ class _Snapshot(Collector):
         yield from _targets(watches)
         yield from _probes(watches)
         yield from _circuits(watches)
-        yield from _exporter(self._monitor, self._reloads)
+        yield from _promises(self._books.accounts.values(), self._monitor.watches)
+        yield from _exporter(self._monitor, self._books, self._reloads)
 
 
 def _targets(watches: Sequence[Watch]) -> Iterator[Metric]:
@@ -192,7 +210,56 @@ def _circuits(watches: Sequence[Watch]) -> Iterator[Metric]:
     )
 
 
-def _exporter(monitor: Watching, reloads: Reloads) -> Iterator[Metric]:
+def _promises(accounts: Collection[Account], watches: Mapping[str, Watch]) -> Iterator[Metric]:
+    def gauge(name: str, about: str, value: Callable[[Account], float | None]) -> Metric:
+        return _gauge(name, about, ("sla",), (((a.name,), value(a)) for a in accounts))
+
+    def seconds_total(state: State, about: str) -> Metric:
+        name = f"uptime_sla_{_TIMES[state]}_seconds_total"
+        return _counter(name, about, ("sla",), (((a.name,), a.totals[state] / 1000) for a in accounts))
+
+    yield gauge("uptime_sla_objective_ratio", "What is promised, 0 to 1.", lambda a: a.terms.objective)
+    yield gauge(
+        "uptime_sla_window_seconds",
+        "Over which rolling time it is promised.",
+        lambda a: a.terms.window / 1000,
+    )
+    yield gauge(
+        "uptime_sla_up",
+        "1 while all targets of the promise are up, 0 while one is down; absent while unknown.",
+        lambda a: together(a.terms.targets, watches),
+    )
+    yield seconds_total(State.UP, "Time in which the promise was kept, since the ledger began.")
+    yield seconds_total(State.DOWN, "Time in which it was broken, since the ledger began.")
+    yield seconds_total(State.UNKNOWN, "Time of which nobody knows, since the ledger began.")
+    yield gauge(
+        "uptime_sla_availability_ratio",
+        "Uptime of what was seen in the rolling window, 0 to 1.",
+        lambda a: a.availability,
+    )
+    yield gauge(
+        "uptime_sla_error_budget_seconds",
+        "Downtime that the whole window allows.",
+        lambda a: a.terms.budget / 1000,
+    )
+    yield gauge(
+        "uptime_sla_error_budget_remaining_seconds",
+        "Downtime that is left of it; negative when the promise is broken.",
+        lambda a: a.budget_remaining / 1000,
+    )
+    yield gauge(
+        "uptime_sla_error_budget_remaining_ratio",
+        "The same as a part of the budget; 1 when nothing is spent.",
+        lambda a: a.budget_remaining / a.terms.budget,
+    )
+    yield gauge(
+        "uptime_sla_coverage_ratio",
+        "Part of the rolling window, or of the time since the ledger began, of which something is known.",
+        lambda a: a.coverage,
+    )
+
+
+def _exporter(monitor: Watching, books: Books, reloads: Reloads) -> Iterator[Metric]:
     yield _gauge(
         "uptime_exporter_build_info",
         "Which exporter this is; constant 1.",
@@ -210,6 +277,12 @@ def _exporter(monitor: Watching, reloads: Reloads) -> Iterator[Metric]:
         "Unix time of the latest successful reload of the settings, the start included.",
         (),
         [((), reloads.at)],
+    )
+    yield _counter(
+        "uptime_exporter_ledger_write_failures_total",
+        "Times that the ledger could not be written; what was pending is kept and written later.",
+        (),
+        [((), float(books.write_failures))],
     )
     yield _histogram(
         "uptime_exporter_probe_lateness_seconds",

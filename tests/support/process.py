@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import httpx
@@ -69,10 +70,12 @@ class Exporter:
 @asynccontextmanager
 async def exporter(*arguments: str, **environ: str) -> AsyncIterator[Exporter]:
     """Run the exporter on a free port, wait until it answers, and end it at the end."""
+    folder = TemporaryDirectory()
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
         "run",
         *arguments,
+        cwd=folder.name,
         env={**clean_environment(), "UPTIME_LISTEN": "127.0.0.1:0", **environ},
         stderr=asyncio.subprocess.PIPE,
     )
@@ -89,6 +92,7 @@ async def exporter(*arguments: str, **environ: str) -> AsyncIterator[Exporter]:
             process.kill()
         await process.wait()
         await listening
+        folder.cleanup()
 
 
 def clean_environment() -> dict[str, str]:

@@ -25,10 +25,11 @@ class Prometheus:
     def log(self) -> str:
         return self.log_file.read_text()
 
-    async def query(self, expression: str) -> Vector:
-        """Return the answer to an instant query; an error fails the test."""
+    async def query(self, expression: str, at: float | None = None) -> Vector:
+        """Return the answer to an instant query, now or *at* a Unix time; an error fails the test."""
+        params = {"query": expression} | ({} if at is None else {"time": str(at)})
         async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
-            answer = (await client.get("/api/v1/query", params={"query": expression})).json()
+            answer = (await client.get("/api/v1/query", params=params)).json()
         assert answer["status"] == "success", answer
         return [(item["metric"], float(item["value"][1])) for item in answer["data"]["result"]]
 
@@ -61,7 +62,7 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def prometheus(folder: Path, *targets: str) -> AsyncIterator[Prometheus]:
+async def prometheus(folder: Path, *targets: str, retention: str = "15d") -> AsyncIterator[Prometheus]:
     """Run a Prometheus that scrapes *targets* each second, with its data in *folder*."""
     program = need("prometheus")
     config, log = folder / "prometheus.yml", folder / "prometheus.log"
@@ -75,6 +76,7 @@ async def prometheus(folder: Path, *targets: str) -> AsyncIterator[Prometheus]:
             program,
             f"--config.file={config}",
             f"--storage.tsdb.path={folder / 'tsdb'}",
+            f"--storage.tsdb.retention.time={retention}",
             f"--web.listen-address={address}",
             stdout=out,
             stderr=out,

@@ -1,12 +1,15 @@
 """Watches with a past, and a backend around them, for whoever shows them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
 from support.loop import FakeClock
 from uptime_exporter.errors import SettingsError
+from uptime_exporter.ledger.account import Account, Terms
+from uptime_exporter.ledger.span import State
+from uptime_exporter.ledger.timeline import Timeline
 from uptime_exporter.monitor import Watch
 from uptime_exporter.outcome import UNSEEN, Outcome, OwnFault, Reason, Seen
 from uptime_exporter.reliability.drain import GracefulShutdown
@@ -79,6 +82,26 @@ class Past:
         self.watch.circuit.feed(outcome)
 
 
+@dataclass
+class FakeLedger:
+    """Accounts as a test tells them, in ledger time that is Unix time."""
+
+    accounts: dict[str, Account]
+    timeline: Timeline = field(default_factory=Timeline)
+    trouble: str | None = None
+
+    def account(
+        self, name: str, *spans: tuple[float, State, str], until: float, targets: Sequence[str] = ()
+    ) -> None:
+        """Add an account whose last so many seconds before *until*, in Unix time, were like this."""
+        length = sum(seconds for seconds, _, _ in spans)
+        begin = round((until - length) * 1000)
+        account = Account(name, Terms(tuple(targets) or (name,)), begin)
+        for seconds, state, reason in spans:
+            account.add(account.settled + round(seconds * 1000), state, reason)
+        self.accounts[name] = account
+
+
 class Scene:
     """A backend whose targets' pasts a test tells."""
 
@@ -96,8 +119,7 @@ class Scene:
         self.mistakes: list[str] = []
         self.reloads = 0
         self.exposition = b"uptime_target_up 1\n"
-        self.sla: Mapping[str, object] | None = None
-        self.budgets: Mapping[str, str] = {}
+        self.ledger = FakeLedger({})
 
     def past(self, name: str) -> Past:
         """Return what one target's past is told with."""
@@ -122,8 +144,7 @@ class Scene:
             admin_token=lambda: self.token,
             loopback_only=loopback_only,
             objective=lambda: objective,
-            sla=lambda: self.sla,
-            budgets=lambda: self.budgets,
+            ledger=self.ledger,
         )
 
     async def _reload(self) -> None:

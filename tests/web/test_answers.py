@@ -7,6 +7,7 @@ import pytest
 
 from support.golden import agrees
 from support.situations import BEAT, DOOR, MODEL_SERVER, MYSQL, Scene
+from uptime_exporter.ledger.span import State
 from uptime_exporter.outcome import OwnFault, Reason, Seen
 from uptime_exporter.web import answers
 
@@ -183,14 +184,43 @@ async def test_draining_is_503_and_says_so() -> None:
     assert said["exporter"] == {"status": "draining", "message": "the exporter is shutting down"}
 
 
-def test_the_sla_has_its_place() -> None:
-    """It stands beside the old parts as soon as there is one."""
+def test_every_promise_is_told_under_sla() -> None:
+    """Seconds, ratios, and the last outages with begin, length and reason."""
     scene = Scene()
-    assert "sla" not in answers.reliability(scene.backend())
+    scene.everybody(1)
+    now = scene.clock.wall()
+    scene.ledger.account(
+        "system",
+        (7200, State.UP, ""),
+        (300, State.DOWN, "mysql: auth"),
+        (100, State.UP, ""),
+        until=now,
+        targets=["mysql"],
+    )
 
-    scene.sla = {"system": {"availability": 0.9996}}
-
-    assert answers.reliability(scene.backend())["sla"] == scene.sla
+    assert answers.reliability(scene.backend())["sla"] == {
+        "system": {
+            "targets": ["mysql"],
+            "objective_ratio": 0.999,
+            "window_seconds": 2_592_000.0,
+            "state": "up",
+            "availability_ratio": 7300 / 7600,
+            "coverage_ratio": 1.0,
+            "downtime_seconds": 300.0,
+            "unknown_seconds": 0.0,
+            "error_budget_seconds": 2592.0,
+            "error_budget_remaining_seconds": 2292.0,
+            "error_budget_remaining_ratio": pytest.approx(2292 / 2592),
+            "outages": [
+                {
+                    "begin": "2026-01-01T12:53:50.000Z",
+                    "end": "2026-01-01T12:58:50.000Z",
+                    "seconds": 300.0,
+                    "reason": "mysql: auth",
+                }
+            ],
+        }
+    }
 
 
 def test_another_objective_is_told_in_the_old_words() -> None:

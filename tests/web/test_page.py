@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from support.golden import agrees
 from support.situations import BEAT, DAY, DOOR, MODEL_SERVER, MYSQL, Scene
 from uptime_exporter import __version__
+from uptime_exporter.ledger.span import State
 from uptime_exporter.outcome import OwnFault, Reason, Seen
 from uptime_exporter.web.page import render_page
 
@@ -85,11 +86,27 @@ async def test_the_page_of_a_known_situation() -> None:
     )
     scene.clock.pass_time(1)
     scene.past("model_server").beat(Reason.TIMEOUT, "no complete answer within 5 s", seconds=17.2, attempts=3)
-    scene.budgets = {"system": "38 min of 43 min left", "mysql": "all of 43 min left"}
+    promised(scene)
 
     page = (await render_page(scene.backend())).replace(f"uptime-exporter {__version__}", "uptime-exporter X")
 
     assert agrees(GOLDEN / "page.html", page)
+
+
+def promised(scene: Scene) -> None:
+    """Let the month have had an outage of five minutes, a gap of twenty, and be well since."""
+    now = scene.clock.wall()
+    scene.ledger.account("mysql", (600_000, State.UP, ""), until=now)
+    scene.ledger.account(
+        "system",
+        (2_500_000, State.UP, ""),
+        (1200, State.UNKNOWN, "exporter_down"),
+        (3600, State.UP, ""),
+        (300, State.DOWN, "model_server: connect"),
+        (720, State.UP, ""),
+        until=now,
+        targets=["model_server", "asr_ocr_server", "mysql"],
+    )
 
 
 async def test_one_target_down_is_the_headline() -> None:
@@ -284,12 +301,51 @@ async def test_budgets_stand_where_they_belong() -> None:
     """A target's own with the target, the whole system's above all of them."""
     scene = Scene()
     scene.everybody(1)
-    scene.budgets = {"system": "38 min of 43 min left", "mysql": "all of it left"}
+    promised(scene)
 
     page = await seen(scene)
 
-    assert "Promises | system | 38 min of 43 min left" in page
-    assert "Budget | all of it left" in page
+    assert (
+        "Promises | system | 38 min of 43 min of downtime left in 30 days; "
+        "99.988 % kept of 99.9 % promised; 20 min unknown"
+    ) in page
+    assert "Budget | 43 min of 43 min of downtime left in 30 days; 100.000 % kept of 99.9 % promised" in page
+
+
+async def test_the_last_outages_stand_with_the_promise() -> None:
+    """Begin, length and reason; the latest first, and one that goes on says so."""
+    scene = Scene()
+    scene.everybody(1)
+    promised(scene)
+
+    page = await seen(scene)
+
+    assert "Last outages | 12:43:30 UTC, for 5 min · model_server: connect" in page
+
+    scene.ledger.accounts["system"].add(
+        round(scene.clock.wall() * 1000) + 60_000, State.DOWN, "mysql: timeout"
+    )
+    assert "for 1 min, going on · mysql: timeout | " in await seen(scene)
+
+
+async def test_a_broken_promise_is_called_broken() -> None:
+    """How far it is over stands first."""
+    scene = Scene()
+    scene.everybody(1)
+    scene.ledger.account(
+        "system", (600_000, State.UP, ""), (45 * 60, State.DOWN, "mysql: auth"), until=scene.clock.wall()
+    )
+
+    assert "system | BROKEN: 1 min 48 s over the 43 min of downtime allowed in 30 days" in await seen(scene)
+
+
+async def test_trouble_with_the_ledger_is_a_banner() -> None:
+    """Whoever looks at the page learns what the log says, and what to do."""
+    scene = Scene()
+    scene.everybody(1)
+    scene.ledger.trouble = "the disk is full; free some space"
+
+    assert "The ledger cannot be written: the disk is full; free some space" in await seen(scene)
 
 
 async def test_no_secret_is_shown() -> None:

@@ -1,7 +1,7 @@
 """What is known of one target."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from uptime_exporter.clock import Clock
 from uptime_exporter.monitor.circuit import Circuit
@@ -123,6 +123,12 @@ class Watch:
         if stands is None or stands.verdict is not outcome.verdict:
             self._spell_began = outcome.at
         self._known = outcome
+
+
+def together(targets: Iterable[str], watches: Mapping[str, Watch]) -> bool | None:
+    """Return whether all *targets* are up: False if one is down, else None if nobody knows of one."""
+    ups = {watches[target].up if target in watches else None for target in targets}
+    return False if False in ups else None if None in ups else True
 
 
 def _policy(settings: Target) -> BreakerPolicy:

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from uptime_exporter.monitor import Watch
+from uptime_exporter.monitor import Watch, together
 from uptime_exporter.reliability.drain import GracefulShutdown
 from uptime_exporter.settings import MysqlTarget
+from uptime_exporter.web import promises
 from uptime_exporter.web.backend import Backend
 from uptime_exporter.words import iso
 
@@ -65,8 +66,15 @@ def reliability(backend: Backend) -> Json:
         "uptime_target": f"{objective * 100:.6g}%",
         "max_downtime_per_month": f"{(1 - objective) * MINUTES_A_MONTH:.1f} minutes",
     }
-    sla = backend.sla()
-    return answer if sla is None else answer | {"sla": sla}
+    return answer | {"sla": _promises(backend)}
+
+
+def _promises(backend: Backend) -> Json:
+    watches, date = backend.monitor.watches, backend.ledger.timeline.unix
+    return {
+        name: promises.as_json(account, date, up=together(account.terms.targets, watches))
+        for name, account in backend.ledger.accounts.items()
+    }
 
 
 def after_reset(watch: Watch) -> Json:

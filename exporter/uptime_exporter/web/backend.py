@@ -7,6 +7,8 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from uptime_exporter.clock import Clock
+from uptime_exporter.ledger.account import Account
+from uptime_exporter.ledger.timeline import Timeline
 from uptime_exporter.monitor import Watch
 from uptime_exporter.reliability.drain import GracefulShutdown
 
@@ -33,12 +35,24 @@ def _nothing() -> None:
     return None
 
 
-def _no_budgets() -> Mapping[str, str]:
-    return {}
-
-
 def _three_nines() -> float:
     return 0.999
+
+
+class Ledger(Protocol):
+    """The part of the ledger that is shown."""
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """Promise → its account; one that is named like a target is shown with it."""
+
+    @property
+    def timeline(self) -> Timeline:
+        """Tells the date of a moment of ledger time."""
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the ledger and what to do about it, in one sentence; None if nothing is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +72,5 @@ class Backend:
     """Whether nobody but this machine can reach the listener."""
     objective: Callable[[], float] = _three_nines
     """Of the promise about the whole system, 0 to 1."""
-    sla: Callable[[], Mapping[str, object] | None] = _nothing
-    """The ``sla`` part of the JSON; None: no such part."""
-    budgets: Callable[[], Mapping[str, str]] = _no_budgets
-    """Promise → how its budget stands, in one sentence; one that is named like a target is shown with it."""
+    ledger: Ledger
+    """The account of every promise."""

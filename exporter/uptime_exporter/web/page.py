@@ -9,7 +9,9 @@ from importlib.resources import files
 
 from uptime_exporter import __version__
 from uptime_exporter.html import Html, element, join
+from uptime_exporter.ledger.account import Account
 from uptime_exporter.monitor import Watch
+from uptime_exporter.web import promises
 from uptime_exporter.web.answers import State, ailment, state_of
 from uptime_exporter.web.backend import Backend
 from uptime_exporter.web.card import card, cause, quoted, since, time
@@ -56,18 +58,21 @@ async def render_page(backend: Backend) -> str:
     now = backend.clock.wall()
     watches = sorted(backend.monitor.watches.values(), key=lambda watch: ORDER.index(state_of(watch)))
     state = state_of(watches[0]) if watches else "unknown"
-    budgets = backend.budgets()
+    accounts = backend.ledger.accounts
+    whole = [account for name, account in accounts.items() if name not in backend.monitor.watches]
     head, tally = _head(watches, state), _tally(watches)
-    glance = [*_banners(backend), _headline(watches, state, now), _promises(budgets, watches)]
-    main = element("main", *glance, _targets(tally, await _cards(watches, budgets, now)))
+    glance = [*_banners(backend), _headline(watches, state, now)]
+    glance.append(promises.section(whole, backend.ledger.timeline.unix, now))
+    main = element("main", *glance, _targets(tally, await _cards(watches, accounts, now)))
     body = element("body", definitions(), _header(now), main, _footer())
     return "<!doctype html>\n" + element("html", head, body, lang="en")
 
 
-async def _cards(watches: Iterable[Watch], budgets: Mapping[str, str], now: float) -> list[Html]:
+async def _cards(watches: Iterable[Watch], accounts: Mapping[str, Account], now: float) -> list[Html]:
     cards: list[Html] = []
     for watch in watches:
-        cards.append(card(watch, now=now, budget=budgets.get(watch.name)))
+        account = accounts.get(watch.name)
+        cards.append(card(watch, now=now, budget=None if account is None else promises.sentence(account)))
         if len(cards) % AT_A_TIME == 0:
             await asyncio.sleep(0)
     return cards
@@ -92,8 +97,8 @@ def _header(now: float) -> Html:
 
 
 def _banners(backend: Backend) -> Iterator[Html]:
-    if trouble := ailment(backend):
-        word, sentence = trouble
+    if ailing := ailment(backend):
+        word, sentence = ailing
         active = backend.drain.active_requests
         rest = (
             f"{count(active, 'request')} still in flight"
@@ -101,6 +106,8 @@ def _banners(backend: Backend) -> Iterator[Html]:
             else "what stands here may be out of date"
         )
         yield _banner(f"{sentence[0].upper()}{sentence[1:]}: {rest}.")
+    if trouble := backend.ledger.trouble:
+        yield _banner(f"The ledger cannot be written: {trouble}")
     if backend.monitor.everything_down:
         yield _banner("Every target fails at once: look at this machine's own network first.")
 
@@ -185,21 +192,6 @@ def _tally(watches: Sequence[Watch]) -> Html:
         return NOTHING
     return element(
         "ul", *(element("li", icon(s), f"{numbers[s]} {s}") for s in ORDER if numbers[s]), class_="tally"
-    )
-
-
-def _promises(budgets: Mapping[str, str], watches: Iterable[Watch]) -> Html:
-    """Return the promises that are about no single target; those about one stand with it."""
-    own = {watch.name for watch in watches}
-    rows = [
-        element("div", element("dt", name), element("dd", sentence))
-        for name, sentence in budgets.items()
-        if name not in own
-    ]
-    return (
-        element("section", element("h2", "Promises"), element("dl", *rows), class_="promises")
-        if rows
-        else NOTHING
     )
 
 
