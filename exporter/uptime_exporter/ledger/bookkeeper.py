@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 from uuid import uuid4
 
@@ -36,6 +37,8 @@ STATES: Mapping[Verdict, State] = {
     Verdict.DOWN: State.DOWN,
     Verdict.INCONCLUSIVE: State.UNKNOWN,
 }
+
+NO_INTERVALS: Mapping[str, float] = MappingProxyType({})
 
 T = TypeVar("T")
 
@@ -94,6 +97,7 @@ class Bookkeeper:
         self._merged = False
         self._ledger = Ledger()
         self._promises: Mapping[str, Terms] = {}
+        self._beats: Mapping[str, Millis] = {}
         self._former: dict[str, Account] = {}
         self._pending = Pending()
         self._stale: set[str] = set()
@@ -111,14 +115,19 @@ class Bookkeeper:
         """What date a moment of ledger time was."""
         return self._time.timeline
 
-    def open(self, promises: Mapping[str, Terms]) -> None:
+    def open(self, promises: Mapping[str, Terms], intervals: Mapping[str, float] = NO_INTERVALS) -> None:
         """Go on where the file stands, with these promises.
+
+        Args:
+            promises: Name → terms.
+            intervals: Target → seconds from one probe to the next.
 
         Raises:
             LedgerError: Another exporter writes to the file. Any other trouble is only noted.
 
         """
         self._promises = promises
+        self._keep_beat(intervals)
         try:
             found = self._archive.find({name: terms.window for name, terms in promises.items()})
         except InUseError:
@@ -142,8 +151,15 @@ class Bookkeeper:
         except Exception:
             log.exception("the ledger has a defect: an outcome is not accounted for", target=outcome.target)
 
-    def apply(self, promises: Mapping[str, Terms]) -> None:
-        """Account for these promises from now on; a window of another length is filled from the file soon."""
+    def apply(self, promises: Mapping[str, Terms], intervals: Mapping[str, float] = NO_INTERVALS) -> None:
+        """Account for these promises from now on; a window of another length is filled from the file soon.
+
+        Args:
+            promises: Name → terms.
+            intervals: Target → seconds from one probe to the next.
+
+        """
+        self._keep_beat(intervals)
         self._apply(promises, self._time.now())
         self._wake.set()
 
@@ -183,20 +199,20 @@ class Bookkeeper:
             log.warning("the ledger was not closed as it should be; nothing is lost", why=str(error))
         self._executor.shutdown(wait=False)
 
+    def _keep_beat(self, intervals: Mapping[str, float]) -> None:
+        self._beats = {target: round(interval * 1000) for target, interval in intervals.items()}
+        if intervals:
+            self.beat = beat_of(intervals.values())
+
     def _apply(self, promises: Mapping[str, Terms], now: Millis) -> None:
         before = dict(self._ledger.accounts)
         lengths = {name: account.terms.window for name, account in (before | self._former).items()}
         returning = [self._former.pop(name) for name in promises if name in self._former]
-        for account in returning:
-            account.add(now, State.UNKNOWN, NOT_WATCHED)
-        self._ledger.apply(promises, now, returning)
+        self._ledger.apply(promises, now, returning, self._beats)
         self._former |= {name: account for name, account in before.items() if name not in promises}
         self._pending.take([*before.values(), *returning, *self._former.values()])
         self._promises = promises
-        for name, terms in promises.items():
-            if lengths.get(name, terms.window) != terms.window:
-                self._stale.add(name)
-                self._rewind(name, ())
+        self._stale |= {name for name, t in promises.items() if lengths.get(name, t.window) != t.window}
 
     def _done(self, _job: asyncio.Task[bool]) -> None:
         self._job = None

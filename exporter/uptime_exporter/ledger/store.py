@@ -141,7 +141,7 @@ class Store:
         self._first = True
 
     def past(self, promises: Mapping[str, Millis]) -> dict[str, list[Span]]:
-        """Return what a window needs of the past: no uptime.
+        """Return what a window needs of the past: from when on it is known, and what was not up.
 
         Args:
             promises: Name → since when.
@@ -263,10 +263,14 @@ _ACCOUNTS = """
 _PAST = f"""
     SELECT name, start, until, state, reason
     FROM (
-        SELECT *, row_number() OVER (PARTITION BY account, state ORDER BY id DESC) AS age
-        FROM span WHERE state <> {_CODES[State.UP]}
-    ) AS span JOIN promise ON promise.id = span.account
-    WHERE until > ? OR (state = {_CODES[State.DOWN]} AND age <= {RECENT}) ORDER BY span.id
+        SELECT id, account, start, until, state, reason
+        FROM (
+            SELECT *, row_number() OVER (PARTITION BY account, state ORDER BY id DESC) AS age
+            FROM span WHERE state <> {_CODES[State.UP]}
+        ) WHERE until > ? OR (state = {_CODES[State.DOWN]} AND age <= {RECENT})
+        UNION
+        SELECT * FROM span WHERE id IN (SELECT min(id) FROM span GROUP BY account)
+    ) AS span JOIN promise ON promise.id = span.account ORDER BY span.id
 """  # noqa: S608 - numbers of our own
 _SPANS = """
     SELECT name, start, until, state, reason FROM span JOIN promise ON promise.id = span.account ORDER BY span.id
@@ -292,7 +296,10 @@ _ADJUSTMENTS = "SELECT at, ahead FROM adjustment ORDER BY rowid"
 
 
 def past(connection: sqlite3.Connection, promises: Mapping[str, Millis]) -> dict[str, list[Span]]:
-    """Return, of each promise since the moment given, all that is not up, and the last outages in any case."""
+    """Return, of each promise since the moment given, all that is not up, after the first span that is kept.
+
+    The last outages are there in any case.
+    """
     found: dict[str, list[Span]] = {name: [] for name in promises}
     for name, *columns in connection.execute(_PAST, (min(promises.values(), default=0),)):
         if name in found:
