@@ -16,9 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from support.loop import FakeClock
 from support.servers import need
 from uptime_exporter import __version__
-from uptime_exporter.metrics import Exposition, Reloads
 from uptime_exporter.ledger.account import Account, Terms
 from uptime_exporter.ledger.span import State
+from uptime_exporter.metrics import Exposition, Reloads
 from uptime_exporter.monitor import Histogram, Watch
 from uptime_exporter.outcome import Outcome, OwnFault, Reason, Seen
 from uptime_exporter.settings import HttpTarget, MysqlTarget, Target
