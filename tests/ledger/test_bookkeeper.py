@@ -1,7 +1,6 @@
 """The accounts go on across restarts, steps of the clock and reloads, and what was committed stays."""
 
 import asyncio
-import logging
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from support.ledgers import BEAT, DAY, PROMISES, Desk, desk, seconds
 from support.loop import FakeClock
-from uptime_exporter.ledger import Bookkeeper, Span, State, Terms, beat_of, read_history, terms_of
+from uptime_exporter.ledger import Bookkeeper, State, Terms, beat_of, read_history, terms_of
 from uptime_exporter.ledger.transfer import check
 from uptime_exporter.outcome import Outcome
 from uptime_exporter.settings import Sla

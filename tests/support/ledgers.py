@@ -24,7 +24,7 @@ class AtOnce(Executor):
         done: Future[T] = Future()
         try:
             done.set_result(fn(*args, **kwargs))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is for who asks for the result
             done.set_exception(error)
         return done
 
@@ -44,7 +44,7 @@ class Desk:
             self.book.sink(Outcome(name, self.clock.wall(), self.clock.monotonic(), BEAT, 0.0, reason))
 
     async def beat(self, times: int = 1, *, down: str = "", faulty: str = "") -> bool:
-        """Let so many beats pass, each with its outcomes and its commit; return whether the last one was written."""
+        """Let so many beats pass, each with outcomes and a commit; return whether the last one was written."""
         written = False
         for _ in range(times):
             self.hear(down=down, faulty=faulty)

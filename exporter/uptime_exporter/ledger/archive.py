@@ -91,7 +91,7 @@ class Archive:
         except CorruptError as error:
             self._set_aside(error)
             return self._write(self._opened(), batch, windows)
-        except LedgerError:
+        except BaseException:
             self._drop()
             raise
 

@@ -134,6 +134,8 @@ class Bookkeeper:
             raise
         except LedgerError as error:
             self._failed(str(error))
+        except Exception as error:  # noqa: BLE001 - probing goes on whatever it is; the log has it
+            self._has_a_defect(error)
         else:
             self._merged = True
             if found is not None:
@@ -228,9 +230,8 @@ class Bookkeeper:
         except LedgerError as error:
             self._failed(str(error))
             return False
-        except Exception as error:
-            log.exception("the ledger has a defect; the next beat tries again")
-            self._failed(f"the ledger has a defect ({type(error).__name__}); the log has its trace")
+        except Exception as error:  # noqa: BLE001 - probing goes on whatever it is; the log has it
+            self._has_a_defect(error)
             return False
         self._succeeded()
         return isinstance(result, Written)
@@ -330,6 +331,10 @@ class Bookkeeper:
         if self.trouble is None:
             log.error("the ledger cannot be written; probing goes on, and what is pending is kept", why=why)
         self.trouble = why
+
+    def _has_a_defect(self, error: Exception) -> None:
+        log.error("the ledger has a defect; the next beat tries again", exc_info=error)
+        self._failed(f"the ledger has a defect ({type(error).__name__}); the log has its trace")
 
     def _succeeded(self) -> None:
         if self.trouble is not None:

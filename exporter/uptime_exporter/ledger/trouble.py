@@ -46,6 +46,8 @@ def told(path: Path) -> Iterator[None]:
         raise _sqlite_said(error, path) from error
     except OSError as error:
         raise LedgerError(_system_said(error, path)) from error
+    except UnicodeDecodeError as error:  # also of SQLite's messages, which quote what is damaged
+        raise CorruptError(f"{path} is damaged ({error})") from error
 
 
 @contextmanager

@@ -1,0 +1,79 @@
+"""What was committed survives ``kill -9`` at any moment."""
+
+import multiprocessing
+import os
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from support.writer import PROMISES, Promised, write
+from uptime_exporter.ledger import Record, State, read_history
+from uptime_exporter.ledger.transfer import check
+
+ROUNDS = int(os.environ.get("KILLS", "200"))
+"""In all; fewer by hand."""
+
+PARTS = 4
+LONGEST = 0.06
+"""Seconds that a writer lives at most: some die while they open the file."""
+
+Told = Mapping[str, Promised]
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_killed_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    """The file opens and agrees with itself, holds all that was said to be written, and no total goes down."""
+    path, random = tmp_path / "uptime.db", Random(part)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # by which the server finds what to preload
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["support.writer"])
+    totals = {name: dict.fromkeys(State, 0) for name in PROMISES}
+    commits = 0
+    for round_ in range(ROUNDS // PARTS):
+        listener, teller = context.Pipe(duplex=False)
+        writer = context.Process(target=write, args=(path, teller, round_))
+        writer.start()
+        teller.close()
+        writer.join(random.uniform(0, LONGEST))
+        writer.kill()
+        writer.join()
+        told = everything_told(listener)
+        commits += len(told)
+        if not path.exists() or (not commits and path.stat().st_size == 0):
+            continue
+        assert check(path) == []
+        records = read_history(path).records
+        for promised in told:
+            for name, promise in promised.items():
+                keeps(records[name], promise)
+        for name, record in records.items():
+            assert all(record.totals[state] >= totals[name][state] for state in State)
+            totals[name] = dict(record.totals)
+    assert commits > 0
+
+
+def everything_told(listener: Connection) -> list[Told]:
+    """Return what a dead writer has said; its last word may be half of one."""
+    told: list[Told] = []
+    with listener:
+        try:
+            while True:
+                told.append(listener.recv())
+        except (EOFError, OSError):
+            return told
+
+
+def keeps(record: Record, promise: Promised) -> None:
+    """Check that what was promised is in the file: in the totals, and as a span at its place."""
+    assert record.settled >= promise.settled
+    assert all(record.totals[state] >= total for state, total in promise.totals.items())
+    last = promise.open
+    assert last is not None
+    assert any(
+        (span.start, span.state, span.reason) == (last.start, last.state, last.reason)
+        and span.end >= last.end
+        for span in record.spans
+    )
