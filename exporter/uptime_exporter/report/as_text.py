@@ -38,7 +38,12 @@ def as_text(findings: Findings) -> str:
         lines += wrap(note, WIDTH)
     for statement in findings.statements:
         lines += ["", "", *_promise(findings, statement)]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(_printable(line.rstrip()) for line in lines) + "\n"
+
+
+def _printable(line: str) -> str:
+    """Return a line that does nothing to a terminal, whatever an imported ledger holds."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in line)
 
 
 def _promise(findings: Findings, statement: Statement) -> Iterator[str]:
