@@ -1,5 +1,7 @@
 """What a person types, and what it prints."""
 
+import asyncio
+import io
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from support.badservers import closed_port
+from support.loop import FakeClock
 from uptime_exporter import __version__
 from uptime_exporter.cli import main
+from uptime_exporter.ledger import Bookkeeper, Terms
+from uptime_exporter.outcome import Outcome, Reason
 
 Said = Callable[..., tuple[int, str, str]]
 
@@ -111,3 +116,70 @@ def test_without_a_command_it_lists_them(said: Said) -> None:
     code, _, err = said()
     assert code == 2
     assert "COMMAND" in err
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """Write a ledger of an hour in which a minute was lost."""
+    path = tmp_path / "uptime.db"
+
+    async def keep() -> None:
+        clock = FakeClock(wall=1_767_229_200.0)
+        books = Bookkeeper(path, clock)
+        books.open({"system": Terms(("a", "b")), "a": Terms(("a",)), "b": Terms(("b",))})
+        for beat in range(120):
+            for target in ("a", "b"):
+                reason = Reason.CONNECT if target == "a" and beat in (60, 61) else None
+                books.sink(Outcome(target, clock.wall(), clock.monotonic(), 30.0, 0.1, reason))
+            clock.pass_time(30)
+        await books.close()
+
+    asyncio.run(keep())
+    return path
+
+
+def test_report_tells_of_the_month(said: Said, kept: Path) -> None:
+    """What was promised, what was kept, and the outage with its reason."""
+    code, out, err = said("report", "--month", "2026-01", "--ledger", str(kept))
+    assert (code, err) == (0, "")
+    assert "system" in out
+    assert "a: connect" in out
+
+
+def test_report_goes_to_a_file_in_any_format(said: Said, kept: Path, tmp_path: Path) -> None:
+    """A page to mail, values for programs, rows for a spreadsheet."""
+    for form, start in (("html", "<!doctype html>"), ("json", "{"), ("csv", "sla,")):
+        output = tmp_path / f"report.{form}"
+        arguments = ["--ledger", str(kept), "--month", "2026-01", "--format", form, "--output", str(output)]
+        assert said("report", *arguments) == (0, "", "")
+        assert output.read_text().startswith(start)
+
+
+def test_report_without_a_ledger_says_what_to_name(said: Said) -> None:
+    """Not a trace, and not an empty report."""
+    code, out, err = said("report")
+    assert (code, out) == (2, "")
+    assert err == "there is no ledger uptime.db; name the file that the exporter writes\n"
+
+
+def test_a_ledger_goes_out_and_in_again(
+    said: Said, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is exported, imported and exported again is the same to the letter; nothing is overwritten."""
+    assert said("ledger", "check", "--ledger", str(kept)) == (0, f"{kept} agrees with itself.\n", "")
+    _, exported, _ = said("ledger", "export", "--ledger", str(kept))
+    moved = tmp_path / "moved.db"
+    monkeypatch.setattr("sys.stdin", io.StringIO(exported))
+    assert said("ledger", "import", "-", "--ledger", str(moved)) == (0, f"{moved} holds all of it.\n", "")
+    assert said("ledger", "export", "--ledger", str(moved))[1] == exported
+    (tmp_path / "exported").write_text(exported)
+    code, _, err = said("ledger", "import", str(tmp_path / "exported"), "--ledger", str(kept))
+    assert (code, err) == (2, f"{kept} exists; move it away, or name another file\n")
+
+
+def test_a_damaged_ledger_is_said_to_be_damaged(said: Said, kept: Path) -> None:
+    """With exit code 1, so that a script notices."""
+    kept.write_bytes(kept.read_bytes()[:5000])
+    code, out, _ = said("ledger", "check", "--ledger", str(kept))
+    assert code == 1
+    assert str(kept) in out

@@ -1,11 +1,14 @@
 """README shows nothing that is not so."""
 
+import asyncio
 import re
 from pathlib import Path
 
 import pytest
 
 from uptime_exporter.cli import main
+from uptime_exporter.clock import SystemClock
+from uptime_exporter.ledger import Bookkeeper, Terms
 from uptime_exporter.outcome import OwnFault, Reason
 from uptime_exporter.settings import load_settings
 
@@ -27,23 +30,39 @@ def blocks(kind: str) -> list[str]:
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     """Write the settings that README shows to a file."""
-    (text,) = [block for block in blocks("yaml") if block.startswith("targets:")]
+    parts = [block for block in blocks("yaml") if block.startswith(("targets:", "slas:"))]
     path = tmp_path / "uptime.yaml"
-    path.write_text(text)
+    path.write_text("\n".join(parts))
+    return path
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """Write a ledger that an exporter has just begun."""
+    path = tmp_path / "uptime.db"
+
+    async def begin() -> None:
+        books = Bookkeeper(path, SystemClock())
+        books.open({"system": Terms(("model_server", "mysql"))})
+        await books.close()
+
+    asyncio.run(begin())
     return path
 
 
 def test_the_settings_that_it_shows_can_be_used(example: Path) -> None:
-    """Whoever starts with them has three targets and one promise about all of them."""
+    """Whoever starts with them has three targets and two promises."""
     settings = load_settings(example, environ={})
     assert list(settings.targets) == ["model_server", "mysql", "gateway"]
-    assert settings.slas["system"].targets == ("model_server", "mysql", "gateway")
+    assert settings.slas["system"].targets == ("model_server", "mysql")
+    assert settings.slas["checkout"].objective == 0.9995
 
 
 def test_every_command_that_it_shows_is_run(
-    example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    example: Path, ledger: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Here, or by the test that is named for it."""
+    assert example.parent == ledger.parent
     monkeypatch.chdir(example.parent)
     for command in (line for block in blocks("sh") for line in block.splitlines()):
         if command not in RUN_ELSEWHERE:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from uptime_exporter.app import App, ask_once
 from uptime_exporter.clock import SystemClock
 from uptime_exporter.demo import stand_ins
 from uptime_exporter.errors import SettingsError, UptimeError
-from uptime_exporter.ledger.history import read_history
+from uptime_exporter.ledger import read_history, transfer
 from uptime_exporter.monitor import Attempt
 from uptime_exporter.outcome import OwnFault
 from uptime_exporter.report import Request, add_arguments, write
@@ -43,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(*error.mistakes)
     except UptimeError as error:
         return _complain(str(error))
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
@@ -87,6 +91,29 @@ def report(arguments: argparse.Namespace, load: Load) -> int:
         print(document, end="")
     else:
         write(document, request.output)
+    return WELL
+
+
+def ledger_check(_arguments: argparse.Namespace, load: Load) -> int:
+    """Say whether the ledger agrees with itself."""
+    path = load().ledger
+    problems = transfer.check(path)
+    print("\n".join(problems) if problems else f"{path} agrees with itself.")
+    return NOT_WELL if problems else WELL
+
+
+def ledger_export(_arguments: argparse.Namespace, load: Load) -> int:
+    """Write the whole ledger to standard output, as JSON lines."""
+    transfer.export(load().ledger, sys.stdout)
+    return WELL
+
+
+def ledger_import(arguments: argparse.Namespace, load: Load) -> int:
+    """Make a new ledger of what export has written."""
+    path = load().ledger
+    with arguments.file as lines:
+        transfer.import_(lines, path)
+    print(f"{path} holds all of it.")
     return WELL
 
 
@@ -161,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_arguments(telling)
     telling.set_defaults(command=report)
+    _ledger_commands(commands.add_parser("ledger", help="check, export or import the ledger"), settings)
     showing = commands.add_parser(
         "demo", help="watch stand-ins that can be broken", parents=[settings], description=demo.__doc__
     )
@@ -171,6 +199,19 @@ def _parser() -> argparse.ArgumentParser:
         )
     showing.set_defaults(command=demo)
     return parser
+
+
+def _ledger_commands(parser: argparse.ArgumentParser, settings: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name, command in (("check", ledger_check), ("export", ledger_export), ("import", ledger_import)):
+        about = str(command.__doc__)
+        each = commands.add_parser(name, help=about, parents=[settings], description=about)
+        each.set_defaults(command=command)
+        if command is ledger_import:
+            text = argparse.FileType(encoding="utf-8")
+            each.add_argument(
+                "file", type=text, metavar="FILE", help="what export wrote; - is standard input"
+            )
 
 
 def _settings_arguments() -> argparse.ArgumentParser:

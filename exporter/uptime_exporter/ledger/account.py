@@ -22,8 +22,8 @@ class Terms:
 
     @property
     def budget(self) -> Millis:
-        """Downtime that the whole window allows."""
-        return round((1 - self.objective) * self.window)
+        """Downtime that the whole window allows; at least a millisecond, as it is divided by."""
+        return max(1, round((1 - self.objective) * self.window))
 
 
 class Account:
