@@ -189,6 +189,26 @@ async def test_a_longer_window_is_filled_from_the_file(clock: FakeClock, path: P
     assert now.book.accounts["web"].down == 0
 
 
+async def test_a_window_that_changes_while_it_is_filled(clock: FakeClock, path: Path) -> None:
+    """Of two reloads in a row the later one's window is filled."""
+    book = Bookkeeper(path, clock)  # with a thread of its own
+    book.open({"web": Terms(("web",), window=60_000)})
+    now = Desk(clock, path, book)
+    await now.beat()
+    await now.beat(8, faulty="web")
+    await now.beat(40)
+    book.apply({"web": Terms(("web",), window=120_000)})
+    commit = asyncio.create_task(book.commit())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    book.apply({"web": Terms(("web",), window=3_600_000)})
+    await commit
+    await book.commit()
+
+    assert book.accounts["web"].unknown == 195_000
+    await book.close()
+
+
 async def test_another_window_at_the_start_is_filled_too(clock: FakeClock, path: Path) -> None:
     """It makes no difference whether terms change by a reload or by a restart."""
     now = desk(clock, path, {"web": Terms(("web",), window=60_000)})

@@ -1,5 +1,6 @@
 """What was committed survives ``kill -9`` at any moment."""
 
+import asyncio
 import multiprocessing
 import os
 from collections.abc import Mapping
@@ -9,8 +10,11 @@ from random import Random
 
 import pytest
 
+from support.ledgers import AtOnce
 from support.writer import PROMISES, Promised, write
-from uptime_exporter.ledger import Record, State, read_history
+from uptime_exporter.clock import SystemClock
+from uptime_exporter.errors import LedgerError
+from uptime_exporter.ledger import Bookkeeper, Record, State, read_history
 from uptime_exporter.ledger.transfer import check
 
 ROUNDS = int(os.environ.get("KILLS", "200"))
@@ -27,7 +31,9 @@ Told = Mapping[str, Promised]
 def test_killed_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
     """The file opens and agrees with itself, holds all that was said to be written, and no total goes down."""
     path, random = tmp_path / "uptime.db", Random(part)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # by which the server finds what to preload
+    monkeypatch.setenv(
+        "PYTHONPATH", str(Path(__file__).parents[1])
+    )  # by which the server finds what to preload
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["support.writer"])
     totals = {name: dict.fromkeys(State, 0) for name in PROMISES}
@@ -53,6 +59,27 @@ def test_killed_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, p
             assert all(record.totals[state] >= totals[name][state] for state in State)
             totals[name] = dict(record.totals)
     assert commits > 0
+
+
+def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> None:
+    """The system lets go of the lock of a process that dies, however it dies."""
+    context = multiprocessing.get_context("forkserver")
+    listener, teller = context.Pipe(duplex=False)
+    writer = context.Process(target=write, args=(tmp_path / "uptime.db", teller, 0))
+    writer.start()
+    teller.close()
+    listener.recv()
+    second = Bookkeeper(tmp_path / "uptime.db", SystemClock(), executor=AtOnce())
+    with pytest.raises(LedgerError, match=rf"belongs to another exporter \(process {writer.pid}\)"):
+        second.open(PROMISES)
+    writer.kill()
+    writer.join()
+    listener.close()
+    second.open(PROMISES)
+
+    assert second.trouble is None
+    assert second.accounts["all"].settled > second.accounts["all"].born
+    asyncio.run(second.close())
 
 
 def everything_told(listener: Connection) -> list[Told]:

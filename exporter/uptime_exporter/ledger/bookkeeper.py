@@ -241,7 +241,7 @@ class Bookkeeper:
         batch, stale = self._batch(), {name: self._promises[name].window for name in self._stale}
         result = await self._aside(lambda: self._archive.write(batch, stale, merged=self._merged))
         if isinstance(result, Written):
-            self._written(batch, result)
+            self._written(batch, result, stale)
         return result
 
     def _aside(self, work: Callable[[], T]) -> "asyncio.Future[T]":
@@ -264,13 +264,14 @@ class Bookkeeper:
         """Return before when spans may go, once a day; by date, since a clock may have been years ahead once."""
         return self.timeline.moment((wall - self._retention) / 1000) if now >= self._retire_at else None
 
-    def _written(self, batch: Batch, written: Written) -> None:
+    def _written(self, batch: Batch, written: Written, asked: Mapping[str, Millis]) -> None:
         self._merged = True
         self._pending.drop(len(batch.spans))
         if batch.retire is not None and written.retired < BITE:
             self._retire_at = batch.kept.moment + DAY
         for name, past in written.past.items():
-            self._stale.discard(name)
+            if name in self._promises and self._promises[name].window == asked[name]:
+                self._stale.discard(name)
             self._rewind(name, past)
 
     def _rewind(self, name: str, past: Iterable[Span]) -> None:

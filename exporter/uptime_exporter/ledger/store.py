@@ -55,17 +55,10 @@ class Standing(NamedTuple):
     @classmethod
     def of(cls, account: Account, *, watched: bool) -> "Standing":
         """Return a copy that further outcomes do not change."""
-        up, down, unknown = (account.totals[state] for state in _CODES)
+        totals, terms = account.totals, account.terms
+        up, down, unknown = totals[State.UP], totals[State.DOWN], totals[State.UNKNOWN]
         return cls(
-            account.name,
-            account.terms,
-            account.born,
-            watched,
-            account.settled,
-            up,
-            down,
-            unknown,
-            account.open,
+            account.name, terms, account.born, watched, account.settled, up, down, unknown, account.open
         )
 
     @property
