@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.ledgers import AtOnce, Desk, desk
+from support.ledgers import PROMISES, AtOnce, Desk, desk
 from support.loop import FakeClock
 from uptime_exporter.errors import LedgerError
 from uptime_exporter.ledger import Account, Bookkeeper, State, Terms, read_history
@@ -304,6 +304,58 @@ async def test_no_damage_stops_the_account(
     assert now.totals()[UP] >= 90
     if now.book.trouble is None:
         read_history(path)
+
+
+EVENTS = st.one_of(
+    st.tuples(st.just("beats"), st.integers(1, 4), st.sampled_from(["", "web", "db"])),
+    st.tuples(st.sampled_from(["restart", "suspend", "step"]), st.integers(-3600, 3600), st.just("")),
+    st.tuples(st.just("reload"), st.integers(0, 2), st.just("")),
+    st.tuples(st.sampled_from(["away", "back"]), st.just(0), st.just("")),
+)
+
+
+@given(st.lists(EVENTS, max_size=15))
+async def test_a_disk_that_comes_and_goes(
+    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[str, int, str]]
+) -> None:
+    """Whatever happens meanwhile, restarts included, the file agrees with itself and no total in it goes down."""
+    clock, folder = FakeClock(), tmp_path_factory.mktemp("ledger") / "folder"
+    away, promises, seen = folder.with_name("away"), dict(PROMISES), dict[str, dict[State, int]]()
+    folder.mkdir()
+    now = desk(clock, folder / "uptime.db")
+    for what, amount, down in [*events, ("back", 0, ""), ("beats", 1, "")]:
+        if what == "beats":
+            await now.beat(amount, down=down)
+        elif what == "step":
+            clock.step_wall(amount)
+        elif what == "suspend":
+            clock.suspend(abs(amount))
+        elif what == "reload":
+            promises = dict(list(PROMISES.items())[: amount + 1])
+            now.book.apply(promises)
+        elif what == "restart":
+            await now.book.close()
+            clock.pass_time(abs(amount))
+            now = desk(clock, now.path, promises)
+        elif what == "away" and not away.exists():
+            folder.rename(away)
+        elif what == "back" and away.exists():
+            away.rename(folder)
+        if await now.book.commit():
+            totals = goes_on(now.path, seen)
+            assert all(totals[name] == account.totals for name, account in now.book.accounts.items())
+    assert now.book.trouble is None
+    await now.book.close()
+
+
+def goes_on(path: Path, seen: dict[str, dict[State, int]]) -> dict[str, dict[State, int]]:
+    """Check the file and that its totals have not gone down since *seen*; return them."""
+    assert check(path) == []
+    totals = {name: dict(record.totals) for name, record in read_history(path).records.items()}
+    for name, before in seen.items():
+        assert all(totals[name][state] >= before[state] for state in State)
+    seen |= totals
+    return totals
 
 
 def check_raises_nothing_else(path: Path) -> None:
