@@ -1,6 +1,5 @@
 """The file holds what was committed, whole batches only, and grows with outages instead of probes."""
 
-import shutil
 import sqlite3
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.ledgers import desk, seconds
+from support.ledgers import copied, desk, seconds
 from support.loop import FakeClock
 from uptime_exporter.errors import LedgerError
 from uptime_exporter.ledger import History, State, Terms, Timeline, read_history
@@ -22,14 +21,6 @@ UP, DOWN, UNKNOWN = State.UP, State.DOWN, State.UNKNOWN
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "uptime.db"
-
-
-def copied(path: Path, folder: Path) -> Path:
-    """Return what a disk holds whose machine loses power now: all that was flushed."""
-    folder.mkdir()
-    for end in ("", "-wal"):
-        shutil.copy(path.with_name(path.name + end), folder)
-    return folder / path.name
 
 
 async def test_what_a_power_cut_leaves_after_a_commit(clock: FakeClock, path: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A ledger's file, the bookkeeper that keeps it, and days that pass in no time."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -66,3 +67,11 @@ def desk(clock: FakeClock, path: Path, promises: Mapping[str, Terms] = PROMISES,
 
 def seconds(totals: Mapping[State, int]) -> dict[State, float]:
     return {state: total / 1000 for state, total in totals.items()}
+
+
+def copied(path: Path, folder: Path) -> Path:
+    """Return what a disk holds whose machine loses power now: all that was flushed."""
+    folder.mkdir()
+    for end in ("", "-wal"):
+        shutil.copy(path.with_name(path.name + end), folder)
+    return folder / path.name
