@@ -85,6 +85,13 @@ def test_a_night_in_which_the_clock_is_set(date: str, zone: ZoneInfo, around: li
     assert ",".join(around) in ",".join(hours)
 
 
+def test_a_clock_that_is_set_in_the_midst_of_an_hour() -> None:
+    """Newfoundland did so at one minute past midnight until 2011: that minute is a slot of its own."""
+    zone = ZoneInfo("America/St_Johns")
+
+    assert shown(day("2010-03-14", zone))[:3] == ["00:00-0330", "01:01-0230", "02:00-0230"]
+
+
 def test_a_day_without_midnight() -> None:
     """Havana sets its clocks at midnight: the day begins at one, and the one before has all its hours."""
     zone = ZoneInfo("America/Havana")

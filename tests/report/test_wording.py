@@ -95,3 +95,11 @@ def test_figures_and_verdict_never_contradict_each_other(down: int, objective: f
     assert (lost <= allowed) == (statement.remaining >= 0)
     assert (figure >= objective - 1e-12) == (statement.remaining >= 0)
     assert figure < 1 or not down
+
+
+def test_the_last_seconds_of_the_allowance() -> None:
+    """43.189 minutes of 43.193 are kept, and look like it."""
+    statement = thirty_days(43 * 60_000 + 11_340, 0.99900016)
+
+    assert spent(statement) == ("43.1", "43.1", "min")
+    assert statement.remaining > 0
