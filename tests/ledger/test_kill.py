@@ -3,8 +3,9 @@
 import asyncio
 import multiprocessing
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from random import Random
 
@@ -21,28 +22,40 @@ ROUNDS = int(os.environ.get("KILLS", "200"))
 """In all; fewer by hand."""
 
 PARTS = 4
-LONGEST = 0.06
+LONGEST = 0.04
 """Seconds that a writer lives at most: some die while they open the file."""
 
 Told = Mapping[str, Promised]
+Start = Callable[[Path, int], tuple[BaseProcess, Connection]]
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Start writers that do not have to load the program each time; they have begun when this returns."""
+    tests = str(Path(__file__).parents[1])
+    monkeypatch.setenv("PYTHONPATH", tests)  # by which the server finds what to preload
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["support.writer"])
+
+    def start(path: Path, seed: int) -> tuple[BaseProcess, Connection]:
+        listener, teller = context.Pipe(duplex=False)
+        writer = context.Process(target=write, args=(path, teller, seed))
+        writer.start()
+        teller.close()
+        assert listener.recv() == {}
+        return writer, listener
+
+    return start
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_killed_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+def test_killed_while_writing(tmp_path: Path, start: Start, part: int) -> None:
     """The file opens and agrees with itself, holds all that was said to be written, and no total goes down."""
     path, random = tmp_path / "uptime.db", Random(part)
-    monkeypatch.setenv(
-        "PYTHONPATH", str(Path(__file__).parents[1])
-    )  # by which the server finds what to preload
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["support.writer"])
     totals = {name: dict.fromkeys(State, 0) for name in PROMISES}
     commits = 0
     for round_ in range(ROUNDS // PARTS):
-        listener, teller = context.Pipe(duplex=False)
-        writer = context.Process(target=write, args=(path, teller, round_))
-        writer.start()
-        teller.close()
+        writer, listener = start(path, round_)
         writer.join(random.uniform(0, LONGEST))
         writer.kill()
         writer.join()
@@ -61,14 +74,10 @@ def test_killed_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, p
     assert commits > 0
 
 
-def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path, start: Start) -> None:
     """The system lets go of the lock of a process that dies, however it dies."""
-    context = multiprocessing.get_context("forkserver")
-    listener, teller = context.Pipe(duplex=False)
-    writer = context.Process(target=write, args=(tmp_path / "uptime.db", teller, 0))
-    writer.start()
-    teller.close()
-    listener.recv()
+    writer, listener = start(tmp_path / "uptime.db", 0)
+    assert listener.recv()
     second = Bookkeeper(tmp_path / "uptime.db", SystemClock(), executor=AtOnce())
     with pytest.raises(LedgerError, match=rf"belongs to another exporter \(process {writer.pid}\)"):
         second.open(PROMISES)

@@ -140,7 +140,7 @@ def with_field(line: int, *way: str, value: object) -> Callable[[list[str]], Non
         (with_field(3, "account", "targets", value=[]), "line 3: targets must be names, at least one"),
         (
             with_field(3, "account", "objective", value=1.5),
-            "line 3: objective must be more than 0 and less than 1",
+            "line 3: objective must be more than 0 and at most 1",
         ),
         (with_field(3, "account", "window", value=0), "line 3: window must be more than 0 ms"),
         (with_field(3, "account", "watched", value=1), "line 3: watched must be true or false"),

@@ -25,7 +25,8 @@ class Promised(NamedTuple):
 
 
 def write(path: Path, told: Connection, seed: int) -> None:
-    """Commit as fast as possible and tell after each, until killed."""
+    """Tell that it begins; then commit as fast as possible and tell after each, until killed."""
+    told.send({})
     asyncio.run(_write(path, told, Random(seed)))
 
 

@@ -299,8 +299,8 @@ def _terms(fields: Fields) -> Terms:
     if not isinstance(targets, list) or not targets or not all(isinstance(t, str) for t in targets):
         raise ValueError("targets must be names, at least one")
     objective = fields["objective"]
-    if not isinstance(objective, float) or not 0 < objective < 1:
-        raise ValueError("objective must be more than 0 and less than 1")
+    if not isinstance(objective, float) or not 0 < objective <= 1:
+        raise ValueError("objective must be more than 0 and at most 1")
     window = _whole(fields, "window")
     if window <= 0:
         raise ValueError("window must be more than 0 ms")
