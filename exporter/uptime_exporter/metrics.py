@@ -1,7 +1,7 @@
 """A snapshot as exposition; the only home of metric names."""
 
 import platform
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,6 +54,9 @@ class Books(Protocol):
     def accounts(self) -> Mapping[str, Account]:
         """Promise → its account."""
 
+    def totals(self, name: str) -> Mapping[State, int]:
+        """Return a promise's totals in milliseconds, as they are on the disk."""
+
     @property
     def write_failures(self) -> int:
         """Commits that failed since the start."""
@@ -88,7 +91,7 @@ class _Snapshot(Collector):
         yield from _targets(watches)
         yield from _probes(watches)
         yield from _circuits(watches)
-        yield from _promises(self._books.accounts.values(), self._monitor.watches)
+        yield from _promises(self._books, self._monitor.watches)
         yield from _exporter(self._monitor, self._books, self._reloads)
 
 
@@ -110,6 +113,12 @@ def _targets(watches: Sequence[Watch]) -> Iterator[Metric]:
         "What the target is; constant 1.",
         ("target", "kind", "address"),
         (((w.name, w.settings.kind, w.settings.address), 1.0) for w in watches),
+    )
+    yield _gauge(
+        "uptime_target_interval_seconds",
+        "Time from one probe to the next, as set: the beat.",
+        ("target",),
+        _each(watches, lambda w: w.settings.interval),
     )
     yield _gauge(
         "uptime_model_loaded",
@@ -210,19 +219,29 @@ def _circuits(watches: Sequence[Watch]) -> Iterator[Metric]:
     )
 
 
-def _promises(accounts: Collection[Account], watches: Mapping[str, Watch]) -> Iterator[Metric]:
+def _promises(books: Books, watches: Mapping[str, Watch]) -> Iterator[Metric]:
+    accounts = books.accounts.values()
+
     def gauge(name: str, about: str, value: Callable[[Account], float | None]) -> Metric:
         return _gauge(name, about, ("sla",), (((a.name,), value(a)) for a in accounts))
 
     def seconds_total(state: State, about: str) -> Metric:
         name = f"uptime_sla_{_TIMES[state]}_seconds_total"
-        return _counter(name, about, ("sla",), (((a.name,), a.totals[state] / 1000) for a in accounts))
+        return _counter(
+            name, about, ("sla",), (((a.name,), books.totals(a.name)[state] / 1000) for a in accounts)
+        )
 
     yield gauge("uptime_sla_objective_ratio", "What is promised, 0 to 1.", lambda a: a.terms.objective)
     yield gauge(
         "uptime_sla_window_seconds",
         "Over which rolling time it is promised.",
         lambda a: a.terms.window / 1000,
+    )
+    yield _gauge(
+        "uptime_sla_target_info",
+        "Which targets the promise is about; constant 1.",
+        ("sla", "target"),
+        (((a.name, target), 1.0) for a in accounts for target in a.terms.targets if target in watches),
     )
     yield gauge(
         "uptime_sla_up",
