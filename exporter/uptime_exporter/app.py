@@ -4,13 +4,13 @@ import asyncio
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 
 from uptime_exporter import __version__, logs
 from uptime_exporter.clock import Clock
 from uptime_exporter.errors import SettingsError
-from uptime_exporter.ledger.bookkeeper import Bookkeeper, beat_of, terms_of
+from uptime_exporter.ledger import Bookkeeper, Terms, terms_of
 from uptime_exporter.metrics import Exposition, Reloads
 from uptime_exporter.monitor import Asker, Attempt, Monitor
 from uptime_exporter.outcome import Outcome
@@ -67,7 +67,7 @@ class App:
         _allow_many_sockets()
         listener = listen(self._settings.listen)
         server = Server(create_app(self._backend(listener)), listener, self._drain)
-        self._books.open(terms_of(self._settings.promises))
+        self._books.open(*_kept(self._settings))
         with self._signals(server):
             await self._watch(self._settings)
             keeping = asyncio.create_task(self._books.run(), name="ledger")
@@ -105,8 +105,7 @@ class App:
 
     async def _watch(self, settings: Settings) -> None:
         await self._monitor.apply(settings.targets)
-        self._books.beat = beat_of(target.interval for target in settings.targets.values())
-        self._books.apply(terms_of(settings.promises))
+        self._books.apply(*_kept(settings))
 
     def _take(self, outcome: Outcome) -> None:
         log.debug("probed", target=outcome.target, verdict=outcome.verdict, seconds=round(outcome.seconds, 6))
@@ -175,6 +174,11 @@ class App:
             await self.reload()
         except SettingsError:
             return  # the log has every mistake
+
+
+def _kept(settings: Settings) -> tuple[Mapping[str, Terms], Mapping[str, float]]:
+    """Return what the ledger keeps: the promises, and the targets' beats in seconds."""
+    return terms_of(settings.promises), {name: target.interval for name, target in settings.targets.items()}
 
 
 def _objective(settings: Settings) -> float:

@@ -49,13 +49,13 @@ def test_nothing_seen_is_no_availability() -> None:
     assert blind.coverage == 0
 
 
-def test_a_promise_without_any_allowance_has_a_budget_of_nothing() -> None:
-    """A budget that is overdrawn is negative."""
+def test_a_promise_without_any_allowance_has_a_budget_of_a_millisecond() -> None:
+    """So that there is a ratio to it; a budget that is overdrawn is negative."""
     strict = account(Terms(("mysql",), 1.0, DAY))
     strict.add(SECOND, State.DOWN, "timeout")
 
-    assert strict.terms.budget == 0
-    assert strict.budget_remaining == -SECOND
+    assert strict.terms.budget == 1
+    assert strict.budget_remaining == 1 - SECOND
 
 
 def test_downtime_leaves_the_window_a_moment_at_a_time() -> None:

@@ -377,3 +377,49 @@ def test_promises_of_the_settings_are_counted_in_milliseconds() -> None:
 def test_the_shortest_interval_is_the_beat_within_reason(intervals: list[float], beat: float) -> None:
     """A commit costs a flush of the disk, and what is not committed is lost in a crash."""
     assert beat_of(intervals) == beat
+
+
+def test_while_something_is_down_it_commits_soon(clock: FakeClock, path: Path, run: object) -> None:
+    """The alerts stand on what is committed, so an outage is written within a second of each verdict."""
+
+    async def told() -> None:
+        now = desk(clock, path)
+        task = asyncio.create_task(now.book.run())
+        await asyncio.sleep(2)
+        now.hear(down="web")
+        await asyncio.sleep(10)
+        now.hear(down="web")
+        await asyncio.sleep(1.1)
+        assert seconds(read_history(path).records["web"].totals)[DOWN] == 10
+        task.cancel()
+        await now.book.close()
+
+    assert callable(run)
+    run(told())
+
+
+async def test_what_is_published_is_on_the_disk(clock: FakeClock, path: Path) -> None:
+    """A counter shows what the last commit wrote, though the account may be further; a restart begins there."""
+    now = desk(clock, path)
+    assert now.book.totals("system") == dict.fromkeys(State, 0)
+    await now.beat(3)
+    now.hear()
+    now.clock.pass_time(BEAT)
+    now.book.apply(PROMISES)
+    assert now.book.accounts["system"].totals[UP] > now.book.totals("system")[UP]
+    assert now.book.totals("system") == read_history(path).records["system"].totals
+
+    after_a_crash = desk(clock, copied(path, path.parent / "copy"))
+    assert after_a_crash.book.totals("system") == {
+        **now.book.totals("system"),
+        UNKNOWN: after_a_crash.book.totals("system")[UNKNOWN],
+    }
+
+
+async def test_trouble_with_the_file_does_not_stop_the_counters(clock: FakeClock, path: Path) -> None:
+    """A full disk must not hide an outage from the alerts."""
+    now = desk(clock, path)
+    await now.beat()
+    path.parent.rename(path.parent.with_name("gone"))
+    assert not await now.beat(3, down="web")
+    assert now.book.totals("web")[DOWN] > 0

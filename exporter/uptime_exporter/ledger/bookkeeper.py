@@ -32,6 +32,11 @@ RETENTION: Millis = 400 * DAY
 SHORTEST, LONGEST = 1.0, 30.0
 """Seconds between two commits."""
 
+SOONEST = 1.0
+"""Seconds between two commits while something is down: the alerts stand on what is committed."""
+
+NO_TIME: Mapping[State, Millis] = dict.fromkeys(State, 0)
+
 STATES: Mapping[Verdict, State] = {
     Verdict.UP: State.UP,
     Verdict.DOWN: State.DOWN,
@@ -100,6 +105,7 @@ class Bookkeeper:
         self._beats: Mapping[str, Millis] = {}
         self._former: dict[str, Account] = {}
         self._pending = Pending()
+        self._published: Mapping[str, Standing] = {}
         self._stale: set[str] = set()
         self._wake = asyncio.Event()
         self._job: asyncio.Task[bool] | None = None
@@ -141,6 +147,7 @@ class Bookkeeper:
             if found is not None:
                 self._go_on(found)
         self._apply(promises, self._time.began)
+        self._publish(self._standings())
 
     def sink(self, outcome: Outcome) -> None:
         """Take in what became of a probe; raises nothing and never waits."""
@@ -150,6 +157,8 @@ class Bookkeeper:
             at, interval = self._time.of(outcome.monotonic), round(outcome.interval * 1000)
             reason = "" if outcome.reason is None else str(outcome.reason)
             self._ledger.record(outcome.target, at, interval, STATES[outcome.verdict], reason)
+            if outcome.verdict is Verdict.DOWN:
+                self._wake.set()
         except Exception:
             log.exception("the ledger has a defect: an outcome is not accounted for", target=outcome.target)
 
@@ -165,13 +174,23 @@ class Bookkeeper:
         self._apply(promises, self._time.now())
         self._wake.set()
 
+    def totals(self, name: str) -> Mapping[State, Millis]:
+        """Return what a promise's totals were at the last commit, all 0 for one that was never committed.
+
+        What is published is on the disk: a counter that a crash takes back would look to Prometheus like one that
+        began anew, and its increase would be the whole of it. While the file is in trouble they go on all the same.
+        """
+        standing = self._published.get(name)
+        return NO_TIME if standing is None else standing.totals
+
     async def run(self) -> None:
-        """Commit once a beat, and soon after a change of promises, until cancelled."""
+        """Commit once a beat, until cancelled; sooner after a change of promises, and while something is down."""
         while True:
             self._wake.clear()
             await self.commit()
+            await asyncio.sleep(min(SOONEST, self.beat))
             try:
-                async with asyncio.timeout(self.beat):
+                async with asyncio.timeout(self.beat - SOONEST):
                     await self._wake.wait()
             except TimeoutError:
                 continue
@@ -239,7 +258,10 @@ class Bookkeeper:
     async def _write(self) -> Written | Found:
         self._stale &= self._promises.keys()
         batch, stale = self._batch(), {name: self._promises[name].window for name in self._stale}
-        result = await self._aside(lambda: self._archive.write(batch, stale, merged=self._merged))
+        try:
+            result = await self._aside(lambda: self._archive.write(batch, stale, merged=self._merged))
+        finally:
+            self._publish(batch.kept.standings)
         if isinstance(result, Written):
             self._written(batch, result, stale)
         return result
@@ -253,9 +275,15 @@ class Bookkeeper:
         self._pending.take(self._ledger.accounts.values())
         self._pending.bound()
 
-    def _batch(self) -> Batch:
+    def _standings(self) -> list[Standing]:
         standings = [Standing.of(account, watched=True) for account in self._ledger.accounts.values()]
-        standings += [Standing.of(account, watched=False) for account in self._former.values()]
+        return standings + [Standing.of(account, watched=False) for account in self._former.values()]
+
+    def _publish(self, standings: Iterable[Standing]) -> None:
+        self._published = {standing.name: standing for standing in standings}
+
+    def _batch(self) -> Batch:
+        standings = self._standings()
         now, wall = self._time.now(), self._time.wall()
         kept = Kept(self._id, now, wall, tuple(self.timeline.adjustments), standings)
         return Batch(kept, self._pending.all(), self._retire(now, wall))
