@@ -3,7 +3,7 @@
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,9 @@ class Situation:
     lateness: Histogram = field(default_factory=lambda: Histogram((0.01, 0.1, 1.0)))
     accounts: dict[str, Account] = field(default_factory=dict)
     write_failures: int = 2
+
+    def totals(self, name: str) -> Mapping[State, int]:
+        return self.accounts[name].totals
 
     def watch(self, name: str, target: Target) -> None:
         self.watches[name] = Watch(name, target, self.clock)
@@ -151,6 +154,7 @@ def test_a_stale_verdict_is_no_verdict(situation: Situation, clock: FakeClock) -
 def test_a_target_that_leaves_the_settings_leaves_the_exposition(situation: Situation) -> None:
     """No series outlives its target."""
     del situation.watches["mysql"]
+    situation.accounts["system"].terms = Terms(("model_server",))
     assert "mysql" not in exposition(situation).render("")[0].decode()
 
 
