@@ -1,6 +1,7 @@
 # make run     the demo, with the exporter watching it
 # make test    everything that decides whether a change is good
 # make check   the part of it that runs no test: style, types, direction of imports
+# make bench   what things cost, measured here, written to tests/bench/README.md
 # make lock    take in new versions of what is depended on
 #
 # Each sets up what is missing first: a virtual environment here, and with apt, as root, the programs beside it.
@@ -14,7 +15,7 @@ TOOLS := .cache/tools
 export PATH := $(CURDIR)/$(TOOLS)/usr/bin:$(PATH):/usr/sbin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 
-.PHONY: help run test check format lock clean database prometheus curl
+.PHONY: help run test check bench format lock clean database prometheus curl
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -30,6 +31,9 @@ check: $(BIN)/.ready
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(BIN)/.ready
+	$(BIN)/python tests/bench/run.py
 
 format: $(BIN)/.ready
 	$(BIN)/ruff check --fix

@@ -155,9 +155,9 @@ class Bookkeeper:
             return
         try:
             at, interval = self._time.of(outcome.monotonic), round(outcome.interval * 1000)
-            reason = "" if outcome.reason is None else str(outcome.reason)
-            self._ledger.record(outcome.target, at, interval, STATES[outcome.verdict], reason)
-            if outcome.verdict is Verdict.DOWN:
+            verdict, reason = outcome.verdict, outcome.reason or ""
+            self._ledger.record(outcome.target, at, interval, STATES[verdict], str(reason))
+            if verdict is Verdict.DOWN:
                 self._wake.set()
         except Exception:
             log.exception("the ledger has a defect: an outcome is not accounted for", target=outcome.target)
