@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+HOLDS = 2.5
+"""Beats for which a verdict stands, unless the next one comes first; after that nobody knows."""
+
 NOTHING: Mapping[str, float] = MappingProxyType({})
 NO_MODELS: Mapping[str, bool] = MappingProxyType({})
 

@@ -13,9 +13,7 @@ from typing import Protocol
 
 from uptime_exporter.ledger.account import Account, Terms
 from uptime_exporter.ledger.span import NOT_ASKED, NOT_WATCHED, Millis, State
-
-HOLDS = 2.5
-"""Beats for which a verdict stands."""
+from uptime_exporter.outcome import HOLDS
 
 NAMED = 3
 """Targets that the reason of a promise names; of the others it says only that there are some, so that it does not

@@ -11,8 +11,8 @@ from uptime_exporter.monitor.attempt import Asker
 from uptime_exporter.monitor.histogram import Histogram
 from uptime_exporter.monitor.schedule import Schedule
 from uptime_exporter.monitor.slots import Slots
-from uptime_exporter.monitor.watch import HOLDS, Watch
-from uptime_exporter.outcome import Outcome, Reason, Verdict
+from uptime_exporter.monitor.watch import Watch
+from uptime_exporter.outcome import HOLDS, Outcome, Reason, Verdict
 from uptime_exporter.probes.protocol import Probe
 from uptime_exporter.settings import Target
 

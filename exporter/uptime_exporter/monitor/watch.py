@@ -6,15 +6,12 @@ from collections.abc import Iterable, Mapping
 from uptime_exporter.clock import Clock
 from uptime_exporter.monitor.circuit import Circuit
 from uptime_exporter.monitor.histogram import Histogram
-from uptime_exporter.outcome import NO_MODELS, Outcome, OwnFault, Reason, Verdict
+from uptime_exporter.outcome import HOLDS, NO_MODELS, Outcome, OwnFault, Reason, Verdict
 from uptime_exporter.reliability.breaker import BreakerPolicy
 from uptime_exporter.settings import Target
 
 HISTORY = 100
 """Outcomes kept: the seed's history of 100 checks."""
-
-HOLDS = 2.5
-"""Beats for which a verdict stands; after that nobody knows."""
 
 DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
