@@ -506,3 +506,16 @@ async def test_a_probe_can_be_cancelled_at_any_point(stepping: Callable[[int], A
                 break
 
     assert finished == 3
+
+
+async def test_a_bad_status_is_the_reason_although_its_body_never_ends() -> None:
+    """A deadline that strikes while the error's text drips in tells of the status."""
+    phases = Phases()
+    async with serving(stuck_after(b"HTTP/1.1 500 Oh dear\r\nContent-Length: 9\r\n\r\n")) as server:
+        task = asyncio.create_task(probe(server).check(phases))
+        while phases.current != "transfer":  # noqa: ASYNC110  # a probe tells nobody of its phases
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert phases.on_timeout is Reason.STATUS

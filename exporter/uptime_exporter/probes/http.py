@@ -72,7 +72,7 @@ class HttpProbe:
             try:
                 seen = _both(seen, response.extensions["seen"])
                 if not self._leads_on(response):
-                    return await self._judge(response, seen)
+                    return await self._judge(response, seen, phases)
             finally:
                 await response.aclose()
             request = self._next_request(request, response, seen)
@@ -111,11 +111,12 @@ class HttpProbe:
             return self._request("GET", url, None, ours=ours)
         return self._request(request.method, url, request.content or None, ours=ours)
 
-    async def _judge(self, response: httpx.Response, seen: Seen) -> Seen:
+    async def _judge(self, response: httpx.Response, seen: Seen, phases: Phases) -> Seen:
         if response.status_code in (self._target.expect_status or _ANY_SUCCESS):
             body = await _read(response)
             return judge(body, self._target.expect_json, self._target.degraded_json, seen)
-        with contextlib.suppress(ProbeFailure, Inconclusive):  # the status is reason enough
+        phases.on_timeout = Reason.STATUS  # reason enough, however long its body takes
+        with contextlib.suppress(ProbeFailure, Inconclusive):
             seen = observe(await _read(response), seen)
         raise ProbeFailure(Reason.STATUS, self._why_unexpected(response), seen)
 
