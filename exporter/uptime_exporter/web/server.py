@@ -39,8 +39,8 @@ class Limits:
     """Seconds in which a request must be complete, from its first byte or the beginning of the connection."""
     keep_alive: float = 75.0
     """Seconds to take the answer and ask again: longer than the usual scrape intervals."""
-    last_bytes: float = 1.0
-    """Seconds to take what was answered, once the drain is over."""
+    last_bytes: float = 30.0
+    """Seconds to take what was answered, once the drain is over; never past the time limit of the drain."""
 
 
 class Listener:
@@ -198,7 +198,7 @@ class Server:
         if result == "timeout":
             self._cut_off()
         if self._state.tasks:
-            await asyncio.wait(self._state.tasks, timeout=self._limits.last_bytes)
+            await asyncio.wait(self._state.tasks, timeout=1)
         await self._flush()
         return result
 
@@ -219,7 +219,7 @@ class Server:
         """Let transports that are closing send what they hold, a slow reader's only for so long."""
         open_ = [c.lost for c in self._state.connections if isinstance(c, _Connection)]
         if open_:
-            await asyncio.wait(open_, timeout=self._limits.last_bytes)
+            await asyncio.wait(open_, timeout=min(self._limits.last_bytes, self._drain.seconds_left))
         for connection in list(self._state.connections):
             connection.transport.abort()
 
