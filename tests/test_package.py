@@ -57,8 +57,10 @@ def test_the_wheel_runs(wheel: Path, tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            ("import uptime_exporter, sys; from uptime_exporter.cli import main; "
-            "print(uptime_exporter.__file__); sys.exit(main(['check']))"),
+            (
+                "import uptime_exporter, sys; from uptime_exporter.cli import main; "
+                "print(uptime_exporter.__file__); sys.exit(main(['check']))"
+            ),
         ],
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         cwd=tmp_path,
