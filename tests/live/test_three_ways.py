@@ -49,7 +49,7 @@ def within(second: float, stretches: tuple[tuple[int, int], ...]) -> bool:
 def probed(clock: FakeClock, target: str) -> Outcome:
     """Return what becomes of a probe now; the database alone has the outages."""
     since = clock.wall() - START
-    reason = None
+    reason: OwnFault | Reason | None = None
     if within(since, GAPS):
         reason = OwnFault.RESOLVER
     elif target == "mysql" and within(since, DOWN):
