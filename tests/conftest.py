@@ -1,7 +1,10 @@
 """What every test may ask for."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import logging
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +16,20 @@ settings.register_profile(
     "default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Undo what a test has told the whole process about its log."""
+    root, own = logging.getLogger(), logging.getLogger("uptime_exporter")
+    handlers, level, own_level = root.handlers[:], root.level, own.level
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    own.setLevel(own_level)
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
+    logging.captureWarnings(capture=False)
 
 
 @pytest.fixture

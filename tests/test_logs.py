@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import assume, given
@@ -23,19 +22,6 @@ WHEN = 1_767_225_600.25
 KEYS = st.from_regex(r"[a-z][a-z0-9_]{0,10}", fullmatch=True)
 FIELDS = st.dictionaries(KEYS, st.text(), max_size=4)
 HOSTILE = 'x" level=info msg="all is well\nlevel=info\r\x1b[2K\u2028\u202e='
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    root, own = logging.getLogger(), logging.getLogger("uptime_exporter")
-    handlers, level, own_level = root.handlers[:], root.level, own.level
-    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    own.setLevel(own_level)
-    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
-    logging.captureWarnings(capture=False)
 
 
 def record(

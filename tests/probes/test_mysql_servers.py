@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import re
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -37,13 +38,19 @@ async def check(server: RealServer, phases: Phases | None = None, **settings: An
     return await MysqlProbe(target).check(phases or Phases())
 
 
+_NUMBERS = itertools.count(1)
+
+
 @contextlib.asynccontextmanager
 async def user(server: RealServer, password: str, options: str = "") -> AsyncIterator[str]:
-    """Add a user for a while."""
+    """Add a user for a while; a new name each time, as servers count connections by name for an hour."""
+    name = f"guest_{next(_NUMBERS)}"
     quoted = password.replace("'", "''")
-    await server.database.execute(f"CREATE USER guest@'%' IDENTIFIED BY '{quoted}' {options}")
-    yield "guest"
-    await server.database.execute("DROP USER guest@'%'")
+    await server.database.execute(f"CREATE USER {name}@'%' IDENTIFIED BY '{quoted}' {options}")
+    try:
+        yield name
+    finally:
+        await server.database.execute(f"DROP USER {name}@'%'")
 
 
 async def test_a_server_that_answers_is_up(server: RealServer) -> None:
