@@ -77,6 +77,8 @@ while read -r receiver what channel key value; do
       if [ ! -e "$file" ]; then missing "$receiver: $channel: $file is missing; put $(what_for "$key") into it"
       elif [ ! -f "$file" ] || [ ! -r "$file" ]; then missing "$receiver: $channel: $file cannot be read by $(id -un)"
       elif ! grep -q '[^[:space:]]' "$file"; then missing "$receiver: $channel: $file is empty; put $(what_for "$key") into it"
+      elif [ "$key" = api_key_file ] && [ -z "$(tail -c 1 "$file")" ]; then
+        missing "$receiver: $channel: $file ends in a newline, which Alertmanager 0.25 sends along; printf %s KEY >$file"
       else
         case $(ls -ld "$file") in
           ???????r*) missing "$receiver: $channel: everybody on this machine can read $file; chmod o= $file" ;;

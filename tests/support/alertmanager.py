@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email import message_from_bytes
@@ -15,13 +15,22 @@ from typing import Any
 
 import httpx
 
-from support.badservers import closed_port
+from support.badservers import closed_port, response, serving
 from support.process import eventually
-from support.servers import need
+from support.servers import missing, need
 
 PACK = Path(__file__).parents[2] / "alerts"
 SHIPPED = PACK / "alertmanager.yaml"
 PROGRAM = "prometheus-alertmanager"
+HEADER = re.compile(r"^([\w-]+): (.*?)\r$", re.MULTILINE)
+ANSWERS = {
+    b"EHLO": b"250-letterbox\r\n250 AUTH PLAIN\r\n",
+    b"AUTH": b"235 welcome\r\n",
+    b"DATA": b"354 go on\r\n",
+    b"QUIT": b"221 bye\r\n",
+}
+TEMPLATES = Path("/usr/share/prometheus/alertmanager/default.tmpl")
+"""Debian's build reads it from here whatever the configuration says, so an unpacked package is not enough."""
 SECRETS = "/etc/alertmanager/secrets"
 
 
@@ -64,28 +73,21 @@ class Inbox:
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                headers = {
-                    name.lower(): value for name, value in re.findall(r"^([\w-]+): (.*?)\r$", head, re.MULTILINE)
-                }
-                body = await reader.readexactly(int(headers.get("content-length", "0")))
-                self.messages.append(Message(head.split(" ")[1], headers, body))
-                writer.write(b'HTTP/1.1 202 Accepted\r\nContent-Length: 20\r\n\r\n{"status":"success"}')
-        writer.transport.abort()
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            headers = {name.lower(): value for name, value in HEADER.findall(head)}
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            self.messages.append(Message(head.split(" ")[1], headers, body))
+            writer.write(response(b'{"ok": true}', "202 Accepted"))
 
 
 @asynccontextmanager
 async def inbox() -> AsyncIterator[Inbox]:
     """Take messages on a free port of loopback."""
     box = Inbox()
-    server = await asyncio.start_server(box.take, "127.0.0.1", 0)
-    box.port = server.sockets[0].getsockname()[1]
-    try:
+    async with serving(box.take) as server:
+        box.port = server.port
         yield box
-    finally:
-        server.close()
 
 
 @dataclass
@@ -118,7 +120,9 @@ class Alertmanager:
     ) -> None:
         """Send alerts, each given by its labels; with *until* in the past they are over."""
         times = {
-            name: time.isoformat() for name, time in (("startsAt", since), ("endsAt", until)) if time is not None
+            name: time.isoformat()
+            for name, time in (("startsAt", since), ("endsAt", until))
+            if time is not None
         }
         body = [{"labels": alert, "annotations": annotations, **times} for alert in alerts]
         async with self.client() as client:
@@ -135,10 +139,18 @@ class Alertmanager:
         return [alert["labels"] for alert in await self.alerts() if alert["status"]["inhibitedBy"]]
 
 
+def need_alertmanager() -> str:
+    """Return the path of the program, or see `missing`."""
+    program = need(PROGRAM)
+    if not TEMPLATES.is_file():
+        missing(str(TEMPLATES))
+    return program
+
+
 @asynccontextmanager
 async def alertmanager(folder: Path, config: str) -> AsyncIterator[Alertmanager]:
     """Run an Alertmanager with *config*, the pack's templates, and its data in *folder*."""
-    program = need(PROGRAM)
+    program = need_alertmanager()
     file, log = folder / "alertmanager.yml", folder / "alertmanager.log"
     file.write_text(config.replace("templates/*.tmpl", str(PACK / "templates/*.tmpl")))
     address = f"127.0.0.1:{closed_port()}"
@@ -154,10 +166,16 @@ async def alertmanager(folder: Path, config: str) -> AsyncIterator[Alertmanager]
         )
     try:
         server = Alertmanager(f"http://{address}", log)
-        await eventually(server.ready)
+
+        async def ready() -> bool | None:
+            assert process.returncode is None, server.log()
+            return await server.ready()
+
+        await eventually(ready)
         yield server
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.wait()
 
 
@@ -175,7 +193,7 @@ def with_secrets(config: str, folder: Path, secrets: Mapping[str, str]) -> str:
     """Return *config* with its secrets in *folder*, which holds *secrets*."""
     folder.mkdir(exist_ok=True)
     for name, value in secrets.items():
-        (folder / name).write_text(value + "\n")
+        (folder / name).write_text(value)
     return config.replace(SECRETS, str(folder))
 
 
@@ -203,34 +221,23 @@ class Letterbox:
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection; just enough of RFC 5321."""
         writer.write(b"220 letterbox\r\n")
-        with suppress(ConnectionError):
-            while line := (await reader.readline()).decode().upper():
-                if line.startswith("EHLO"):
-                    writer.write(b"250-letterbox\r\n250 AUTH PLAIN\r\n")
-                elif line.startswith("AUTH"):
-                    writer.write(b"235 welcome\r\n")
-                elif line.startswith("DATA"):
-                    writer.write(b"354 go on\r\n")
-                    text = await reader.readuntil(b"\r\n.\r\n")
-                    letter = message_from_bytes(text, policy=default)
-                    assert isinstance(letter, EmailMessage)
-                    self.letters.append(letter)
-                    writer.write(b"250 taken\r\n")
-                else:
-                    writer.write(b"250 fine\r\n")
-        writer.transport.abort()
+        while True:
+            command = (await reader.readuntil(b"\r\n"))[:4].upper()
+            writer.write(ANSWERS.get(command, b"250 fine\r\n"))
+            if command == b"DATA":
+                letter = message_from_bytes(await reader.readuntil(b"\r\n.\r\n"), policy=default)
+                assert isinstance(letter, EmailMessage)
+                self.letters.append(letter)
+                writer.write(b"250 taken\r\n")
 
 
 @asynccontextmanager
 async def letterbox() -> AsyncIterator[Letterbox]:
     """Take mail on a free port of loopback."""
     box = Letterbox()
-    server = await asyncio.start_server(box.take, "127.0.0.1", 0)
-    box.port = server.sockets[0].getsockname()[1]
-    try:
+    async with serving(box.take) as server:
+        box.port = server.port
         yield box
-    finally:
-        server.close()
 
 
 def said_by(messages: Iterable[Any]) -> list[tuple[str, list[str]]]:
