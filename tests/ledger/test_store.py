@@ -1,6 +1,8 @@
 """The file holds what was committed, whole batches only, and grows with outages instead of probes."""
 
+import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from support.loop import FakeClock
 from uptime_exporter.errors import LedgerError
 from uptime_exporter.ledger import History, State, Terms, Timeline, read_history
 from uptime_exporter.ledger.schema import APPLICATION_ID, VERSION
-from uptime_exporter.ledger.store import LOG_LIMIT
+from uptime_exporter.ledger.store import LOG_LIMIT, Store
 from uptime_exporter.ledger.transfer import check
 
 UP, DOWN, UNKNOWN = State.UP, State.DOWN, State.UNKNOWN
@@ -161,3 +163,23 @@ async def test_check_tells_what_does_not_agree(
     connection.close()
 
     assert problem in "\n".join(check(path))
+
+
+def test_a_file_that_a_crash_left_halfway_is_tidied_up(tmp_path: Path) -> None:
+    """Killed in its very first moments, it has a journal to be played back, which reading alone must not do."""
+    path, crashed = tmp_path / "uptime.db", tmp_path / "crashed.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("PRAGMA cache_size = 1")  # so that it writes before the commit
+        connection.execute("CREATE TABLE half AS SELECT randomblob(100000) AS written")
+        shutil.copy(path, crashed)
+        shutil.copy(f"{path}-journal", f"{crashed}-journal")
+        connection.execute("ROLLBACK")
+    reader = sqlite3.connect(f"file:{crashed}?mode=ro", uri=True)
+    with closing(reader), pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader.execute("PRAGMA application_id")
+
+    assert check(crashed) == []
+    Store(crashed).close()
+    assert check(crashed) == []

@@ -32,6 +32,8 @@ or the disk was away for so long that memory had to do with less."""
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100
+_OURS = APPLICATION_ID.to_bytes(4, "big")
+"""Bytes 68 to 71 of the header (sqlite.org/fileformat.html)."""
 _CODES: Mapping[State, int] = {State.UP: 0, State.DOWN: 1, State.UNKNOWN: 2}
 _STATES: Mapping[int, State] = {code: state for state, code in _CODES.items()}
 
@@ -321,9 +323,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         if not path.is_file():
             raise LedgerError(f"there is no ledger {path}; name the file that the exporter writes")
         _examine(path)
-        with closing(
-            _connect(path, "ro", alone=not _place(path.with_name(path.name + "-wal")))
-        ) as connection:
+        with closing(_connect_to_read(path)) as connection:
             if version_of(connection) < VERSION:
                 with closing(_copy(connection)) as current:
                     yield current
@@ -353,6 +353,24 @@ def _connect(path: Path, mode: str, *, alone: bool = False) -> sqlite3.Connectio
     return connection
 
 
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open *path* without changing it, unless a crash has left it halfway: then SQLite must tidy up first."""
+    connection = _connect(path, "ro", alone=not _place(path.with_name(path.name + "-wal")))
+    try:
+        connection.execute("PRAGMA application_id")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        half_written = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY
+        if not half_written or _head(path)[68:72] != _OURS:
+            raise
+        connection = _connect(path, "rw")
+        connection.execute("PRAGMA query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _examine(path: Path) -> None:
     """Look at a file before anything is written to it.
 
@@ -363,12 +381,12 @@ def _examine(path: Path) -> None:
     """
     if not path.exists() or not (head := _head(path)):
         return
-    ours = head[68:72] == APPLICATION_ID.to_bytes(4, "big")
+    ours = head[68:72] == _OURS
     if not head.startswith(_MAGIC):
         if ours or not head.strip(b"\0"):
             raise CorruptError(f"{path} is damaged (its header is gone)")
         raise LedgerError(f"{path} is no ledger; name another file as ledger")
-    with closing(_connect(path, "ro", alone=not _place(path.with_name(path.name + "-wal")))) as connection:
+    with closing(_connect_to_read(path)) as connection:
         _check_owner(path, connection)
         problems = [text for (text,) in connection.execute("PRAGMA quick_check(3)") if text != "ok"]
         if problems:
