@@ -1,7 +1,7 @@
 """The exporter as it publishes itself, probe by probe, with its time in a test's hands.
 
 `Exporter` drives the real watches, circuits and ledger without an event loop, so that days pass in seconds;
-`as_it_runs` lets the real monitor, bookkeeper and all do the same. A test shows that Prometheus cannot tell them apart.
+`as_it_runs` lets the real monitor and bookkeeper do the same. A test shows that Prometheus cannot tell them apart.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
-"""When alerts fire: expressions asked of a real Prometheus, `for` and `keep_firing_for` applied as its rule manager does.
+"""When alerts fire: expressions asked of a real Prometheus, `for` and `keep_firing_for` applied as it does.
 
-Prometheus 2.42, rules/alerting.go: an element of the answer is pending from its first evaluation, fires at the first
-evaluation that is `for` later, and is forgotten at the first evaluation without it, unless it fires and
-`keep_firing_for` has not passed since. What a restart leaves: nothing, but the pending time of alerts whose `for` is
-at least ten minutes (--rules.alert.for-grace-period), of which at least these ten are waited for again.
+Prometheus 2.42, rules/alerting.go: an element of the answer is pending from its first evaluation, fires at the
+first evaluation that is `for` later, and is forgotten at the first evaluation without it, unless it fires and
+`keep_firing_for` has not passed since. What a restart leaves: nothing, but the pending time of alerts whose `for`
+is at least ten minutes (--rules.alert.for-grace-period), of which at least these ten are waited for again.
 """
 
 import math
@@ -17,8 +17,8 @@ from alerts.replay.rules import Alert, Pack
 Labels = frozenset[tuple[str, str]]
 
 STALE = "20s"
-"""A scrape that brings a series no more ends it at once; a backfilled block cannot say so, so samples hold no longer
-than this."""
+"""A scrape that brings a series no more ends it at once; a backfilled block cannot say so, so samples hold no
+longer than this."""
 
 MOST_STEPS = 10_000
 """Prometheus answers with at most 11 000 points a series."""
@@ -109,12 +109,10 @@ def _one(
     state = _State(alert, labels)
     coming = list(restarts)
     for at in moments:
-        if coming and at >= coming[0].begins:
-            if at < coming[0].ends:
-                yield from state.forget(coming[0])
-                continue
-            coming.pop(0)
-        yield from state.evaluate(at, active=at in present)
+        if coming and coming[0].begins <= at:
+            yield from state.forget(coming.pop(0))
+        if not any(restart.begins <= at < restart.ends for restart in restarts):
+            yield from state.evaluate(at, active=at in present)
     yield from state.finish(moments[-1])
 
 
@@ -149,12 +147,15 @@ class _State:
         if self._fired is not None:
             told = self._fired + (restart.begins - self._fired) // RESENT * RESENT
             yield Spell(self._labels, self._fired, told + EXPIRES)
-        if self._since is not None and self._alert.lasting >= GRACE:
-            left = max(self._alert.lasting - (restart.begins - self._since), GRACE)
-            self._since = restart.ends + left - self._alert.lasting
-        else:
-            self._since = None
+        self._since = self._restored(restart)
         self._fired = self._gone = None
+
+    def _restored(self, restart: Restart) -> float | None:
+        """Return since when it counts as pending after a restart."""
+        if self._since is None or self._alert.lasting < GRACE:
+            return None
+        left = self._alert.lasting - (restart.begins - self._since)
+        return self._since if left <= 0 else restart.ends + max(left, GRACE) - self._alert.lasting
 
 
 def joined(found: Iterable[Spell]) -> list[Spell]:

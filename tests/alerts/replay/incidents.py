@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from alerts.replay.exporter import BEAT, REFUSED, SILENT, TARGETS, WELL, Fate, Story
+from alerts.replay.exporter import BEAT, REFUSED, SILENT, TARGETS, WELL, Fate
 from uptime_exporter.outcome import Seen
 
 BEGIN = 1_767_225_600.0
@@ -26,7 +26,7 @@ class Incident:
     lasts: float
     """Seconds until all is well again."""
     fate: Callable[[str, float], Fate] = field(default=lambda _target, _since: WELL)
-    """What becomes of a probe of a target so many seconds after the beginning; before it and afterwards all is well."""
+    """What becomes of a probe of a target so many seconds after the beginning; otherwise all is well."""
     wakes: bool | None = True
     """Whether somebody should be woken; None: either is right."""
     after: float = 2 * HOUR
@@ -38,16 +38,19 @@ class Incident:
     ledger_lost: bool = False
     """It comes back without its ledger."""
     earlier: float = 0.0
-    """Seconds of an outage ten hours before."""
+    """Seconds of an outage five hours before."""
     restarts: Sequence[tuple[float, float]] = ()
     """Seconds from and to which Prometheus does not run."""
     extra: Extra | None = None
+    late: float = 0.0
+    """Seconds after `BEGIN` at which it begins: another phase of beats, scrapes and evaluations."""
 
     def story(self, target: str, at: float) -> Fate:
         """Return what becomes of a probe that begins at a Unix time."""
         since = at - BEGIN
-        if -10 * HOUR <= since < -10 * HOUR + self.earlier:
+        if -5 * HOUR <= since < -5 * HOUR + self.earlier:
             return REFUSED
+        since -= self.late
         return self.fate(target, since) if 0 <= since < self.lasts else WELL
 
 
@@ -83,7 +86,9 @@ def falling(apart: float, lasts: float) -> Callable[[str, float], Fate]:
 
     def fate(target: str, since: float) -> Fate:
         falls = TARGETS.index(target) * apart
-        return REFUSED if falls <= since < lasts - (len(TARGETS) - 1 - TARGETS.index(target)) * apart else WELL
+        return (
+            REFUSED if falls <= since < lasts - (len(TARGETS) - 1 - TARGETS.index(target)) * apart else WELL
+        )
 
     return fate
 

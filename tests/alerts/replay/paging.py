@@ -1,8 +1,9 @@
 """From alerts to pages, as the Alertmanager configuration says: routes, groups and inhibition.
 
-How is counted: a page is a group of the receiver `page` that becomes non-empty, since that is when the phone rings.
-What joins a group while it is open, or leaves it, is an update of the same incident. A group is open while one of its
-alerts fires that no other inhibits. It leaves `group_wait` after its first alert.
+How is counted: a page is a group of the receiver `page` that becomes non-empty, since that is when the phone
+rings. What joins a group while it is open, or leaves it, is an update of the same incident. A group is open while
+one of its alerts fires that no other inhibits. The page leaves `group_wait` after the group's first alert, or never
+where all is over by then.
 
 The rivals ship no configuration. Theirs is the kindest: everything that pages is one group, after the same wait.
 """
@@ -16,7 +17,7 @@ from typing import Any
 import yaml
 
 from alerts.replay.firing import Spell
-from alerts.replay.rules import ROOT, _seconds
+from alerts.replay.rules import ROOT, seconds
 
 CONFIGURATION = ROOT / "alerts" / "alertmanager.yaml"
 PAGE = "page"
@@ -56,7 +57,7 @@ class Alertmanager:
             if route["receiver"] != PAGE:
                 continue
             key = (id(route["own"]), *(spell.says(label) for label in route.get("group_by", ())))
-            waits[key] = _seconds(route.get("group_wait", "30s"))
+            waits[key] = seconds(route.get("group_wait", "30s"))
             groups.setdefault(key, []).extend(
                 (stretch, spell.says("alertname")) for stretch in self._heard(spell, spells)
             )
@@ -83,7 +84,9 @@ class Alertmanager:
             for source in spells:
                 equal = all(source.says(label) == spell.says(label) for label in rule.get("equal", ()))
                 if source is not spell and equal and _matches(rule["source_matchers"], dict(source.labels)):
-                    left = [part for stretch in left for part in _without(stretch, (source.begins, source.ends))]
+                    left = [
+                        part for stretch in left for part in _without(stretch, (source.begins, source.ends))
+                    ]
         return left
 
 

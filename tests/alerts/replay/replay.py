@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from alerts.replay.exporter import TARGETS, Exporter
+from alerts.replay.exporter import Exporter
 from alerts.replay.firing import Restart, Spell, spells
 from alerts.replay.incidents import BEGIN, HOUR, MINUTE, Incident
-from alerts.replay.paging import RIVALS, Alertmanager, Page
+from alerts.replay.paging import Alertmanager, Page
 from alerts.replay.rules import EVERY, Pack
 from alerts.replay.samples import SCRAPED, Samples, empty, merge, scrape, store
 from support.loop import FakeClock
@@ -17,6 +17,8 @@ from support.prometheus import prometheus
 SCRAPE_EVERY = 15.0
 PHASE = 7.0
 """Seconds after each evaluation at which the scrape falls; both have a phase of their own by the target's name."""
+LATE = 5 * MINUTE
+"""Seconds after an incident's end within which the first page still tells of it; a later one tells of nothing."""
 BEFORE = 10 * MINUTE
 """Seconds that are evaluated before the incident."""
 QUIET = (f"up{{{SCRAPED}}}", f"process_start_time_seconds{{{SCRAPED}}}")
@@ -142,11 +144,11 @@ async def replay(
     run = play(incident, names)
     await store(run.samples, folder)
     async with prometheus(folder, retention="10y") as server:
-        found = {pack.name: await _fired(server.url, pack, incident, run) for pack, _ in packs}
+        found = {pack.name: await fired(server.url, pack, incident, run) for pack, _ in packs}
     return {pack.name: measure(incident, run, found[pack.name], am) for pack, am in packs}
 
 
-async def _fired(url: str, pack: Pack, incident: Incident, run: Run) -> list[Spell]:
+async def fired(url: str, pack: Pack, incident: Incident, run: Run) -> list[Spell]:
     restarts = [Restart(BEGIN + begins, BEGIN + ends) for begins, ends in incident.restarts]
     start = BEGIN - min(BEFORE, incident.age / 2)
     return await spells(url, pack, start, run.end - EVERY, restarts)
@@ -154,8 +156,8 @@ async def _fired(url: str, pack: Pack, incident: Incident, run: Run) -> list[Spe
 
 def measure(incident: Incident, run: Run, fired: Sequence[Spell], alertmanager: Alertmanager) -> Measured:
     """Return what there is to say of an incident."""
-    over, pages = BEGIN + incident.lasts, alertmanager.pages(fired)
-    of_it = [page for page in pages if run.first_failure <= page.begins <= over + 2 * MINUTE]
+    over, pages = BEGIN + incident.late + incident.lasts, alertmanager.pages(fired)
+    of_it = [p for p in pages if run.first_failure <= p.begins < over] or _late(pages, over)
     last = max((page.ends for page in of_it), default=None)
     paging = {name for page in pages for name in page.alerts}
     return Measured(
@@ -167,6 +169,11 @@ def measure(incident: Incident, run: Run, fired: Sequence[Spell], alertmanager: 
         false=len(pages) - (0 if incident.wakes is False else len(of_it)),
         others=frozenset(spell.says("alertname") for spell in fired) - paging - {"UptimeWatchdog"},
     )
+
+
+def _late(pages: Sequence[Page], over: float) -> list[Page]:
+    """Return the page that tells of an incident just after its end."""
+    return [page for page in pages if over <= page.begins < over + LATE][:1]
 
 
 def _resolved_midway(pages: Sequence[Page], over: float) -> bool:

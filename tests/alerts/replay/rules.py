@@ -1,7 +1,7 @@
-"""Rule files as questions that a Prometheus can be asked afterwards: what is recorded stands in place of its name."""
+"""Rule files as questions that a Prometheus can be asked afterwards: for each recorded name what it means."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,18 +50,27 @@ class Pack:
         return frozenset(word for alert in self.alerts for word in _NAME.findall(alert.expr))
 
 
-def load(name: str, paths: Iterable[Path], edit: Callable[[str], str] = str) -> Pack:
-    """Return the alerts of these files, each expression after *edit*."""
-    recorded: dict[str, str] = {}
-    alerts = []
+def load(name: str, paths: Iterable[Path]) -> Pack:
+    """Return the alerts of these files."""
+    alerts, _ = _read(paths)
+    return Pack(name, tuple(alerts))
+
+
+def recorded(paths: Iterable[Path]) -> Mapping[str, str]:
+    """Return the recorded series of these files, by what each is computed from."""
+    return _read(paths)[1]
+
+
+def _read(paths: Iterable[Path]) -> tuple[list[Alert], dict[str, str]]:
+    alerts, means = [], dict[str, str]()
     for group in (group for path in sorted(paths) for group in yaml.safe_load(path.read_text())["groups"]):
         for rule in group["rules"]:
-            expr = _inlined(edit(_COMMENT.sub(r"\1", rule["expr"])).strip(), recorded)
+            expr = _inlined(_COMMENT.sub(r"\1", rule["expr"]).strip(), means)
             if "record" in rule:
-                recorded[rule["record"]] = _labelled(expr, rule.get("labels", {}))
+                means[rule["record"]] = _labelled(expr, rule.get("labels", {}))
             else:
-                alerts.append(_alert(rule, expr, _seconds(group.get("interval", EVERY))))
-    return Pack(name, tuple(alerts))
+                alerts.append(_alert(rule, expr, seconds(group.get("interval", EVERY))))
+    return alerts, means
 
 
 def ours() -> Pack:
@@ -91,16 +100,17 @@ def _alert(rule: Mapping[str, Any], expr: str, every: float) -> Alert:
         name=rule["alert"],
         expr=expr,
         labels={key: str(value) for key, value in rule.get("labels", {}).items()},
-        lasting=_seconds(rule.get("for", 0)),
-        keep=_seconds(rule.get("keep_firing_for", 0)),
+        lasting=seconds(rule.get("for", 0)),
+        keep=seconds(rule.get("keep_firing_for", 0)),
         every=every,
     )
 
 
-def _seconds(text: str | float) -> float:
-    seconds = seconds_in(str(text))
-    assert seconds is not None, text
-    return seconds
+def seconds(text: str | float) -> float:
+    """Return what a duration of Prometheus says."""
+    duration = seconds_in(str(text))
+    assert duration is not None, text
+    return duration
 
 
 def _labelled(expr: str, labels: Mapping[str, str]) -> str:
@@ -109,15 +119,17 @@ def _labelled(expr: str, labels: Mapping[str, str]) -> str:
     return expr
 
 
-def _inlined(expr: str, recorded: Mapping[str, str]) -> str:
-    for name, means in recorded.items():
+def _inlined(expr: str, means: Mapping[str, str]) -> str:
+    """Put for each recorded name what it means; over a range a subquery, which is evaluated as the rule was."""
+    for name, meant in means.items():
         word = rf"(?<![a-zA-Z0-9_:]){re.escape(name)}(?![a-zA-Z0-9_:])"
-        assert not re.search(word + r"\s*{", expr), f"{name} is recorded: a matcher cannot be put on its expression"
-        expr = re.sub(word + rf"\s*\[({_DURATION})\]", lambda m, e=means: f"({e})[{m[1]}:15s]", expr)  # type: ignore[misc]
-        expr = re.sub(
-            word + rf"\s+offset\s+({_DURATION})",
-            lambda m, e=means: f"last_over_time(({e})[30s:15s] offset {m[1]})",  # type: ignore[misc]
-            expr,
+        assert not re.search(word + r"\s*{", expr), (
+            f"{name} is recorded: a matcher cannot be put on its expression"
         )
-        expr = re.sub(word, lambda _, e=means: f"({e})", expr)  # type: ignore[misc]
+        for form, by in (
+            (rf"\s*\[({_DURATION})\]", r"({})[\1:15s]"),
+            (rf"\s+offset\s+({_DURATION})", r"last_over_time(({})[30s:15s] offset \1)"),
+            ("", "({})"),
+        ):
+            expr = re.sub(word + form, by.replace("{}", meant.replace("\\", r"\\")), expr)
     return expr
