@@ -84,7 +84,10 @@ def passes(promtool: str, test: Path, rules: Path) -> bool:
     moved = rules.with_name(test.name)
     moved.write_text(re.sub(r"rule_files: .*", f"rule_files: [{rules}]", own, count=1), encoding="utf-8")
     ran = subprocess.run(
-        [promtool, "test", "rules", str(moved)], capture_output=True, check=False, env=os.environ | {"GOMAXPROCS": "1"}
+        [promtool, "test", "rules", str(moved)],
+        capture_output=True,
+        check=False,
+        env=os.environ | {"GOMAXPROCS": "1"},
     )
     return ran.returncode == 0
 
@@ -158,7 +161,11 @@ def replaced(expression: str, match: re.Match[str], instead: str) -> tuple[str, 
 def operands(expression: str) -> Iterator[tuple[int, int]]:
     """Yield the stretch to cut for each operand of and, or and unless: the operator goes with it."""
     for begin, end in [(0, len(expression)), *parentheses(expression)]:
-        marks = [m for m in SET_OPERATOR.finditer(expression, begin, end) if not depth(expression[begin : m.start()])]
+        marks = [
+            m
+            for m in SET_OPERATOR.finditer(expression, begin, end)
+            if not depth(expression[begin : m.start()])
+        ]
         if not marks:
             continue
         yield begin, marks[0].end()
