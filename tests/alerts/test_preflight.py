@@ -10,6 +10,9 @@ from support.alertmanager import SECRETS, SHIPPED, switched_on
 PREFLIGHT = SHIPPED.with_name("preflight.sh")
 ALL_ON = (("page", "pagerduty"), ("chat", "slack"), ("dead-mans-switch", "webhook"))
 
+SIGN_OF_LIFE = "put the URL that expects a sign of life every minute into it"
+PAGERDUTY = "put PagerDuty's Events API v2 integration key into it"
+
 
 def preflight(*arguments: str | Path) -> tuple[int, list[str]]:
     """Run it; return its exit code and its lines."""
@@ -58,10 +61,8 @@ def test_each_missing_file_is_named_with_what_belongs_into_it(config: Path) -> N
         1,
         [
             f"chat: slack: {SECRETS}/slack_api_url is missing; put the URL of a Slack incoming webhook into it",
-            f"dead-mans-switch: webhook: {SECRETS}/dead_mans_switch_url is missing; "
-            "put the URL that expects a sign of life every minute into it",
-            f"page: pagerduty: {SECRETS}/pagerduty_routing_key is missing; "
-            "put PagerDuty's Events API v2 integration key into it",
+            f"dead-mans-switch: webhook: {SECRETS}/dead_mans_switch_url is missing; {SIGN_OF_LIFE}",
+            f"page: pagerduty: {SECRETS}/pagerduty_routing_key is missing; {PAGERDUTY}",
         ],
     )
 

@@ -12,6 +12,8 @@ from support.badservers import closed_port
 from support.process import eventually
 from support.servers import need
 
+_ALERTING = "alerting: {{alertmanagers: [{{static_configs: [{{targets: [{}]}}]}}]}}\n"
+
 Vector = list[tuple[dict[str, str], float]]
 
 
@@ -62,13 +64,30 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def prometheus(folder: Path, *targets: str, retention: str = "15d") -> AsyncIterator[Prometheus]:
-    """Run a Prometheus that scrapes *targets* each second, with its data in *folder*."""
+async def prometheus(
+    folder: Path,
+    *targets: str,
+    retention: str = "15d",
+    rules: Path | None = None,
+    alertmanager: str | None = None,
+) -> AsyncIterator[Prometheus]:
+    """Run a Prometheus that scrapes *targets* and looks at *rules* each second, with its data in *folder*.
+
+    Args:
+        folder: Of the test.
+        targets: Host and port each.
+        retention: As Prometheus takes it.
+        rules: Rule files, with a wildcard.
+        alertmanager: The URL of whom it tells.
+
+    """
     program = need("prometheus")
     config, log = folder / "prometheus.yml", folder / "prometheus.log"
     config.write_text(
-        "global: {scrape_interval: 1s}\n"
+        "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
+        f"rule_files: {[str(rules)] if rules else []}\n"
         f"scrape_configs: [{{job_name: uptime, static_configs: [{{targets: {list(targets)}}}]}}]\n"
+        + (_ALERTING.format(alertmanager.removeprefix("http://")) if alertmanager else "")
     )
     address = f"127.0.0.1:{closed_port()}"
     with log.open("wb") as out:
