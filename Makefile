@@ -59,7 +59,8 @@ $(BIN)/.ready: requirements.lock pyproject.toml
 
 # The demo's and the tests' private database server; its data lives in a temporary folder.
 database:
-	@if ! command -v mysqld >/dev/null && ! { command -v mariadbd && command -v my_print_defaults; } >/dev/null; then \
+	@if ! { command -v mariadbd && command -v my_print_defaults; } >/dev/null \
+	  && { command -v mariadbd || ! command -v mysqld; } >/dev/null; then \
 	  echo "setting up: a database server for the demo"; \
 	  $(call install,mariadb-server-core mariadb-client-core,the demo and the tests start it) \
 	    || echo "going on without one"; fi

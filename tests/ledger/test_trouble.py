@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from support.ledgers import PROMISES, AtOnce, Desk, desk
 from support.loop import FakeClock
+from support.servers import need
 from uptime_exporter.errors import LedgerError
 from uptime_exporter.ledger import Account, Bookkeeper, State, Terms, read_history
 from uptime_exporter.ledger.pending import Pending
@@ -373,6 +374,7 @@ import asyncio, resource, signal, sys
 from pathlib import Path
 from support.ledgers import desk
 from support.loop import FakeClock
+from support.servers import need
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path = Path(sys.argv[1])
 async def main():
@@ -416,7 +418,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     mount = tmp_path / "disk"
     mount.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", mount], capture_output=True, check=False
+        [need("mount"), "-t", "tmpfs", "-o", "size=512k", "tmpfs", mount], capture_output=True, check=False
     )
     if done.returncode:
         pytest.skip("only root may mount a small disk")
@@ -450,7 +452,7 @@ async def test_a_disk_that_is_really_full(
 def unchangeable(folder: Path) -> Iterator[None]:
     """Make what is in a directory read-only, even for root."""
     files = [folder, *folder.iterdir()]
-    if subprocess.run(["chattr", "+i", *files], capture_output=True, check=False).returncode:
+    if subprocess.run([need("chattr"), "+i", *files], capture_output=True, check=False).returncode:
         subprocess.run(["chattr", "-i", *files], capture_output=True, check=False)
         pytest.skip("chattr +i takes root and a file system that knows it")
     try:
