@@ -2,11 +2,11 @@
 
     python tests/alerts/mutate.py [GROUP ...]
 
-prints the survivors as survivors.txt lists them. A group's tests are in ``<group>*.test.yaml``; a mutant is loaded with the
-groups before its own in the file, because a group reads only what those record.
+prints the survivors as survivors.txt lists them. A group's tests are in ``<group>*.test.yaml``; a mutant is loaded
+with the groups before its own in the file, because a group reads only what those record.
 """
 
-import copy
+import json
 import os
 import re
 import subprocess
@@ -15,9 +15,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import yaml
 
@@ -27,6 +28,9 @@ SURVIVORS = HERE / "survivors.txt"
 
 Rule = dict[str, Any]
 Group = dict[str, Any]
+Test = dict[str, Any]
+
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 SET_OPERATOR = re.compile(r"\b(and|or|unless)\b(\s+on\s*\([^)]*\))?")
 SWAPS: Sequence[tuple[str, str]] = (
@@ -52,6 +56,7 @@ SWAPS: Sequence[tuple[str, str]] = (
 )
 """What a careless edit may do: each applied at each place where it fits, one place at a time."""
 
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 DURATION = re.compile(r"(?<=\[)(\d+)([smhd])|(?<=offset )(\d+)([smhd])")
 NUMBER = re.compile(r"(?<=[<>=] )\d+(?:\.\d+)?")
 
@@ -63,32 +68,50 @@ class Mutant:
     name: str
     group: str
     groups: Sequence[Group]
+    alert: str
+    """The weakened alert; empty for a recorded series, which many read."""
 
     def survives(self, promtool: str) -> bool:
-        """Return whether every test of the group still passes."""
-        with tempfile.TemporaryDirectory() as folder:
-            rules = Path(folder) / "rules.yaml"
-            rules.write_text(yaml.safe_dump({"groups": list(self.groups)}, width=10_000), encoding="utf-8")
-            return all(passes(promtool, test, rules) for test in tests_of(self.group))
+        """Return whether every test that may notice still passes."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "rules.yaml").write_text(json.dumps({"groups": list(self.groups)}), encoding="utf-8")
+            return all(passes(promtool, test, folder) for test in tests_of(self.group, self.alert))
 
 
-def tests_of(group: str) -> list[Path]:
-    """Return the test files of a group, the shortest first."""
-    found = (path for path in HERE.glob("*.test.yaml") if path.name.split(".")[0] == group)
-    return sorted(found, key=lambda path: path.stat().st_size)
+@cache
+def tests_of(group: str, alert: str) -> list[Test]:
+    """Return the tests of a group that mention an alert, each as a file of its own, the quickest first."""
+    found: list[Test] = []
+    for path in HERE.glob("*.test.yaml"):
+        if path.name.split(".")[0] == group:
+            file = yaml.load(path.read_text(encoding="utf-8"), LOADER)
+            found += [file | {"tests": [test], "rule_files": ["rules.yaml"]} for test in file["tests"]]
+    named = [test for test in found if not alert or alert in str(test) or "ALERTS{burn_tier" in str(test)]
+    return sorted(named, key=cost)
 
 
-def passes(promtool: str, test: Path, rules: Path) -> bool:
-    """Run a test file against other rules than its own."""
-    own = test.read_text(encoding="utf-8")
-    moved = rules.with_name(test.name)
-    moved.write_text(re.sub(r"rule_files: .*", f"rule_files: [{rules}]", own, count=1), encoding="utf-8")
-    ran = subprocess.run(
-        [promtool, "test", "rules", str(moved)],
-        capture_output=True,
-        check=False,
-        env=os.environ | {"GOMAXPROCS": "1"},
-    )
+def cost(test: Test) -> float:
+    """Return what a test takes, roughly: evaluations, and series to look at."""
+    case = test["tests"][0]
+    times = [
+        seconds(at["eval_time"])
+        for at in (*case.get("alert_rule_test", ()), *case.get("promql_expr_test", ()))
+    ]
+    return max(times) / seconds(test["evaluation_interval"]) * (5 + len(case["input_series"]))
+
+
+def seconds(duration: str) -> int:
+    """Return a duration as Prometheus writes it, in seconds."""
+    return sum(int(number) * SECONDS[unit] for number, unit in re.findall(r"(\d+)([smhd])", duration))
+
+
+def passes(promtool: str, test: Test, folder: Path) -> bool:
+    """Run a test against the rules in *folder*."""
+    file = folder / "test.yaml"
+    file.write_text(json.dumps(test), encoding="utf-8")
+    one = os.environ | {"GOMAXPROCS": "1"}
+    ran = subprocess.run([promtool, "test", "rules", str(file)], capture_output=True, check=False, env=one)
     return ran.returncode == 0
 
 
@@ -101,9 +124,16 @@ def mutants(only: Sequence[str] = ()) -> Iterator[Mutant]:
                 continue
             for place, rule in enumerate(group["rules"]):
                 for what, changed in changes(rule):
-                    weak = copy.deepcopy(groups[: at + 1])
-                    weak[at]["rules"][place] = changed
-                    yield Mutant(f"{group['name']} {title(rule)}: {what}", group["name"], weak)
+                    weak = [*groups[:at], group | {"rules": with_changed(group["rules"], place, changed)}]
+                    name = f"{group['name']} {title(rule)}: {what}"
+                    yield Mutant(name, group["name"], weak, rule.get("alert", ""))
+
+
+def with_changed(rules: Sequence[Rule], place: int, changed: Rule) -> list[Rule]:
+    """Return the rules with one changed, without alerts of other names but the one that some read."""
+    kept = {changed.get("alert"), "UptimeWatchdog", None} if "alert" in changed else set()
+    every = [changed if at == place else rule for at, rule in enumerate(rules)]
+    return [rule for rule in every if not kept or rule.get("alert") in kept]
 
 
 def title(rule: Rule) -> str:
@@ -140,15 +170,14 @@ def expressions(expression: str) -> Iterator[tuple[str, str]]:
             yield replaced(expression, match, match.expand(instead))
     for match in DURATION.finditer(expression):
         number, unit = match[1] or match[3], match[2] or match[4]
-        for factor in (0.5, 2):
+        # Looking back further for the last value alone is no weakness.
+        last = expression.rfind("(", 0, match.start())
+        for factor in (0.5,) if expression[:last].endswith("last_over_time") else (0.5, 2):
             yield replaced(expression, match, f"{round(int(number) * factor * SECONDS[unit])}s")
     for match in NUMBER.finditer(expression):
         for factor in (0.8, 1.25):
             if float(match[0]):
                 yield replaced(expression, match, f"{float(match[0]) * factor:g}")
-
-
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def replaced(expression: str, match: re.Match[str], instead: str) -> tuple[str, str]:
@@ -189,9 +218,16 @@ def depth(text: str) -> int:
     return text.count("(") - text.count(")")
 
 
-def survivors(promtool: str, only: Sequence[str] = ()) -> tuple[list[str], int]:
-    """Return the names of the mutants that no test noticed, and how many mutants there were."""
-    every = list(mutants(only))
+def survivors(promtool: str, only: Sequence[str] = (), *, one_in: int = 1) -> tuple[list[str], list[str]]:
+    """Return the names of the mutants that no test noticed, and those of all that were tried.
+
+    Args:
+        promtool: The program.
+        only: Groups; none is all.
+        one_in: Try the same sample of them each time: one in so many.
+
+    """
+    every = [mutant for mutant in mutants(only) if not crc32(mutant.name.encode()) % one_in]
     alive: list[str] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         verdicts = pool.map(partial(Mutant.survives, promtool=promtool), every)
@@ -199,8 +235,8 @@ def survivors(promtool: str, only: Sequence[str] = ()) -> tuple[list[str], int]:
             if lives:
                 alive.append(mutant.name)
             if sys.stderr.isatty():
-                print(f"\r{done}/{len(every)} mutants, {len(alive)} alive", end="", file=sys.stderr)
-    return sorted(alive), len(every)
+                sys.stderr.write(f"\r{done}/{len(every)} mutants, {len(alive)} alive")
+    return sorted(alive), [mutant.name for mutant in every]
 
 
 def accepted() -> dict[str, str]:
@@ -217,4 +253,4 @@ def accepted() -> dict[str, str]:
 
 if __name__ == "__main__":
     names, made = survivors("promtool", sys.argv[1:])
-    print(*names, f"{made} mutants, {len(names)} alive", sep="\n")
+    sys.stdout.write("\n".join([*names, f"{len(made)} mutants, {len(names)} alive", ""]))
