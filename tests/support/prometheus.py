@@ -97,6 +97,7 @@ async def prometheus(
             f"--storage.tsdb.path={folder / 'tsdb'}",
             f"--storage.tsdb.retention.time={retention}",
             f"--web.listen-address={address}",
+            "--rules.alert.resend-delay=1s",  # an alert that fires before Alertmanager is known is told again
             stdout=out,
             stderr=out,
         )
