@@ -15,7 +15,7 @@ TOOLS := .cache/tools
 export PATH := $(CURDIR)/$(TOOLS)/usr/bin:$(PATH):/usr/sbin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 
-.PHONY: help run test check bench format lock clean database prometheus curl
+.PHONY: help run test check bench format lock clean database prometheus alertmanager curl
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -23,7 +23,7 @@ help:
 run: $(BIN)/.ready database
 	@exec $(BIN)/uptime-exporter demo
 
-test: check database prometheus curl
+test: check database prometheus alertmanager curl
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: $(BIN)/.ready
@@ -65,12 +65,12 @@ database:
 	  $(call install,mariadb-server-core mariadb-client-core,the demo and the tests start it) \
 	    || echo "going on without one"; fi
 
-# Unpacked rather than installed: the package would start a service of its own.
+# Unpacked rather than installed: the packages would start services of their own.
 prometheus:
-	@if ! command -v prometheus promtool >/dev/null; then echo "setting up: prometheus"; \
-	  mkdir -p $(TOOLS)/deb; cd $(TOOLS)/deb; $(call refresh); \
-	  apt-get -qq -o APT::Sandbox::User=root download prometheus; \
-	  dpkg-deb -x prometheus_*.deb ..; fi
+	@if ! command -v promtool >/dev/null; then $(call unpack,prometheus); fi
+
+alertmanager:
+	@if ! command -v amtool >/dev/null; then $(call unpack,prometheus-alertmanager); fi
 
 curl:
 	@if ! command -v curl >/dev/null; then $(call install,curl,README and the demo show commands with it); fi
@@ -78,4 +78,6 @@ curl:
 # $(call install,PACKAGES,WHAT FOR)
 install = if [ "$$(id -u)" = 0 ]; then $(refresh) && $(APT) install -y --no-install-recommends $(1) >/dev/null; \
 	  else echo "$(1) is missing ($(2)): sudo apt-get install --no-install-recommends $(1)" >&2; false; fi
+unpack = echo "setting up: $(1)"; mkdir -p $(TOOLS)/deb; cd $(TOOLS)/deb; $(refresh); \
+	  apt-get -qq -o APT::Sandbox::User=root download $(1); dpkg-deb -x $(1)_*.deb ..
 refresh = if [ "$$(id -u)" = 0 ]; then $(APT) update; fi

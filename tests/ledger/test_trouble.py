@@ -374,7 +374,6 @@ import asyncio, resource, signal, sys
 from pathlib import Path
 from support.ledgers import desk
 from support.loop import FakeClock
-from support.servers import need
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path = Path(sys.argv[1])
 async def main():
