@@ -37,12 +37,14 @@ COST = """What the figure of the last 30 days costs Prometheus, on the same back
 
 
 async def main() -> None:
+    measured_with = table.fingerprint()
     packs = [(rules.ours(), Alertmanager.of()), (rules.sloth(), RIVALS), (rules.pyrra(), RIVALS)]
     measured: dict[str, dict[str, Measured]] = {}
-    for incident in incidents.ALL:
-        with tempfile.TemporaryDirectory() as folder:
-            measured[incident.name] = await replay(incident, packs, Path(folder))
-        sys.stderr.write(f"{incident.name}: {measured[incident.name]}\n")
+    with tempfile.TemporaryDirectory() as pasts:
+        for incident in incidents.ALL:
+            with tempfile.TemporaryDirectory() as folder:
+                measured[incident.name] = await replay(incident, packs, Path(folder), Path(pasts))
+            sys.stderr.write(f"{incident.name}: {measured[incident.name]}\n")
     with tempfile.TemporaryDirectory() as folder:
         paid = await costs(Path(folder))
     rates = {
@@ -63,7 +65,7 @@ async def main() -> None:
         *table.cost(*paid),
     )
     readme = table.README.read_text() if table.README.exists() else ""
-    table.README.write_text(table.put(readme, "\n".join(parts)))
+    table.README.write_text(table.put(readme, "\n".join(parts), measured_with))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,11 @@ PROMISES = {"system": Terms(TARGETS)} | {name: Terms((name,)) for name in TARGET
 BEATS = dict.fromkeys(TARGETS, round(BEAT * 1000))
 
 
+ATTEMPTS = 3
+NO_PAUSE = 0.001
+"""Seconds of `retry_backoff` at most: as good as none, since the real one varies."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fate:
     """What is to become of a probe."""
@@ -155,7 +160,7 @@ class Exporter:
             interval=BEAT,
             seconds=fate.seconds,
             reason=fate.reason,
-            attempts=1 if fate.reason is None else 3,
+            attempts=1 if fate.reason is None else ATTEMPTS,
             seen=fate.seen,
         )
         self._plan(fate.seconds, partial(self.take, outcome))
@@ -186,7 +191,7 @@ class _Told(ScriptedProbe):
 
     async def check(self, phases: Phases) -> Seen:
         fate = self._story(self._name, self._clock.wall())
-        self.lasts = 1e9 if fate.reason is Reason.TIMEOUT else WELL.seconds if fate.reason is None else 0.0
+        self.lasts = fate.seconds if fate.reason is None else fate.seconds / ATTEMPTS
         await super().check(phases)
         if fate.reason is not None:
             raise ProbeFailure(fate.reason, "as the story goes")
@@ -208,7 +213,7 @@ async def as_it_runs(clock: FakeClock, story: Story, ledger: Path, scrapes: Iter
     probes = Probes(**{name: _Told(name, clock, story) for name in TARGETS})
     monitor = Monitor(clock, probes.build, books.sink)
     exposition = Exposition(monitor, books, Reloads(successful=True, at=clock.wall()), process=False)
-    await monitor.apply({name: target(host=name) for name in TARGETS})
+    await monitor.apply({name: target(host=name, retry_backoff=NO_PAUSE) for name in TARGETS})
     keeping = asyncio.create_task(books.run())
     pages = []
     for at in scrapes:

@@ -1,5 +1,6 @@
 """An incident from end to end: exporter, scrapes, Prometheus, alerts, pages, and what there is to say of them."""
 
+import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from alerts.replay.exporter import Exporter
 from alerts.replay.firing import Restart, Spell, spells
-from alerts.replay.incidents import BEGIN, HOUR, MINUTE, Incident
+from alerts.replay.incidents import BEGIN, MINUTE, Incident
 from alerts.replay.paging import Alertmanager, Page
 from alerts.replay.rules import EVERY, Pack
 from alerts.replay.samples import SCRAPED, Samples, empty, merge, scrape, store
@@ -54,23 +55,24 @@ class Run:
     end: float
 
 
-def play(incident: Incident, names: Collection[str]) -> Run:
-    """Return what Prometheus scrapes of an incident and of the time before it."""
-    start = BEGIN - incident.age
+def play(incident: Incident, names: Collection[str], *, with_past: bool = True) -> Run:
+    """Return what Prometheus scrapes of an incident and, unless that is stored already, of the time before it."""
+    start, end = BEGIN - incident.age, BEGIN + incident.lasts + incident.after
     exporter = Exporter(FakeClock(start), incident.story)
-    end = BEGIN + incident.lasts + incident.after
     tape = _Tape(incident, exporter, names)
-    common = incident.age > 2 * HOUR and not incident.earlier
-    if common:
+    if has_quiet_past(incident):
+        if with_past:
+            merge(tape.samples, past(incident.age, frozenset(names)))
         exporter.advance(BEGIN - PHASE)
-    tape.run(BEGIN if common else start, end)
-    if common:
-        samples = empty()
-        merge(samples, past(incident.age, frozenset(names)))
-        merge(samples, tape.samples)
-        tape.samples = samples
+        start = BEGIN
+    tape.run(start, end)
     failed = [at for _, at in exporter.failed if at >= BEGIN]
     return Run(tape.samples, min(failed, default=BEGIN), end)
+
+
+def has_quiet_past(incident: Incident) -> bool:
+    """Return whether nothing happened before the incident, so that it shares its past with others."""
+    return not incident.earlier
 
 
 @cache
@@ -137,15 +139,34 @@ class _Tape:
 
 
 async def replay(
-    incident: Incident, packs: Sequence[tuple[Pack, Alertmanager]], folder: Path
+    incident: Incident, packs: Sequence[tuple[Pack, Alertmanager]], folder: Path, pasts: Path | None = None
 ) -> dict[str, Measured]:
-    """Return pack → what it makes of the incident."""
+    """Return pack → what it makes of the incident.
+
+    Args:
+        incident: What happens.
+        packs: Each with who tells of it.
+        folder: For Prometheus.
+        pasts: Where quiet times before incidents are kept, for the next incident.
+
+    """
     names = frozenset(name for pack, _ in packs for name in pack.reads)
-    run = play(incident, names)
+    kept = pasts is not None and has_quiet_past(incident)
+    if pasts is not None and kept:
+        shutil.copytree(await _stored_past(incident.age, names, pasts), folder / "tsdb")
+    run = play(incident, names, with_past=not kept)
     await store(run.samples, folder)
     async with prometheus(folder, retention="10y") as server:
         found = {pack.name: await fired(server.url, pack, incident, run) for pack, _ in packs}
     return {pack.name: measure(incident, run, found[pack.name], am) for pack, am in packs}
+
+
+async def _stored_past(age: float, names: frozenset[str], pasts: Path) -> Path:
+    folder = pasts / f"{age:g}"
+    if not folder.exists():
+        folder.mkdir()
+        await store(past(age, names), folder)
+    return folder / "tsdb"
 
 
 async def fired(url: str, pack: Pack, incident: Incident, run: Run) -> list[Spell]:
@@ -177,4 +198,10 @@ def _late(pages: Sequence[Page], over: float) -> list[Page]:
 
 
 def _resolved_midway(pages: Sequence[Page], over: float) -> bool:
-    return any(page.ends < over for page in pages)
+    """Return whether there is a time between the first page and the end in which none is open."""
+    told_until = pages[0].ends if pages else over
+    for page in pages:
+        if page.begins > told_until:
+            return True
+        told_until = max(told_until, page.ends)
+    return told_until < over

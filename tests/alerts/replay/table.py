@@ -36,9 +36,9 @@ def told(readme: str) -> str | None:
     return found[1] if found else None
 
 
-def put(readme: str, part: str) -> str:
+def put(readme: str, part: str, measured_with: str) -> str:
     """Return *readme* with its measured part replaced, at the end where it has none."""
-    part = f"{BEGIN} with {fingerprint()} -->\n{part}\n{END}\n"
+    part = f"{BEGIN} with {measured_with} -->\n{part}\n{END}\n"
     return (
         _PART.sub(lambda _: part, readme) if _PART.search(readme) else f"{readme.rstrip()}\n\n{part}".lstrip()
     )
@@ -61,7 +61,7 @@ def cell(measured: Measured, *, told: bool) -> str:
     words = []
     if measured.page_after is not None:
         words.append(f"paged after {clock(measured.page_after)}")
-    if measured.resolved_after is not None:
+    if measured.resolved_after is not None and measured.resolved_after >= 0:
         words.append(f"resolved {clock(measured.resolved_after)} after the end")
     if measured.pages > 1:
         words.append(f"**{measured.pages} pages**")
