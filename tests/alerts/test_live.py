@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,8 @@ from support.alertmanager import (
 )
 from support.process import Exporter, eventually, exporter
 from support.prometheus import Prometheus, prometheus
-from uptime_exporter.demo import stand_ins
-from uptime_exporter.demo.mysql import Database
-from uptime_exporter.demo.run import Demo
-from uptime_exporter.errors import UptimeError
+from support.standins import two_servers
+from uptime_exporter.demo import Demo
 
 PROMISES = ("asr_ocr_server", "model_server", "system")
 OBJECTIVE = 0.9999
@@ -80,13 +77,6 @@ class System:
         await eventually(there)
 
 
-@asynccontextmanager
-async def no_database(*, port: int, password: str) -> AsyncIterator[Database]:
-    """Leave it out: two targets are enough to be more than one."""
-    raise UptimeError(f"no database on {port}" if password else "none")
-    yield
-
-
 def rules(folder: Path) -> Path:
     """Write the pack's rules with shorter memories; return where they are."""
     folder.mkdir()
@@ -113,8 +103,7 @@ def receivers(folder: Path, box: Inbox) -> str:
 @pytest.fixture
 async def system(tmp_path: Path) -> AsyncIterator[System]:
     """Two targets that are well, watched every two seconds."""
-    no_ports = {"model_port": 0, "asr_port": 0, "mysql_port": 0, "control_port": 0}
-    async with stand_ins(**no_ports, open_database=no_database) as demo, inbox() as box:
+    async with two_servers() as demo, inbox() as box:
         slas = {name: {"targets": [name], "objective": OBJECTIVE} for name in PROMISES[:2]}
         slas["system"] = {"targets": list(PROMISES[:2]), "objective": OBJECTIVE}
         pace = {"interval": 2, "timeout": 0.5, "retry_backoff": 0.05, "recovery_timeout": 5}

@@ -17,9 +17,7 @@ from support.alertmanager import PACK, SHIPPED, alertmanager
 from support.process import clean_environment, eventually, exporter
 from support.prometheus import Prometheus, prometheus
 from support.servers import need
-from uptime_exporter.demo import stand_ins
-from uptime_exporter.demo.mysql import Database
-from uptime_exporter.errors import UptimeError
+from support.standins import two_servers
 from uptime_exporter.outcome import OwnFault, Reason
 
 RUNBOOKS = sorted((PACK / "runbooks").glob("*.md"))
@@ -104,18 +102,9 @@ class System:
 
 
 @asynccontextmanager
-async def no_database(*, port: int, password: str) -> AsyncIterator[Database]:
-    """Leave it out: no command here needs one."""
-    raise UptimeError(f"no database on {port}" if password else "none")
-    yield
-
-
-@asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[System]:
     """Run the demo's servers, the exporter, Prometheus and Alertmanager on free ports."""
-    async with stand_ins(
-        model_port=0, asr_port=0, mysql_port=0, control_port=0, open_database=no_database
-    ) as demo:
+    async with two_servers() as demo:
         settings = {
             "ledger": str(folder / "uptime.db"),
             **demo.overrides(),
