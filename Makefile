@@ -71,6 +71,9 @@ prometheus:
 
 alertmanager:
 	@if ! command -v amtool >/dev/null; then $(call unpack,prometheus-alertmanager); fi
+	@shared=share/prometheus/alertmanager; \
+	if [ ! -e /usr/$$shared ] && [ "$$(id -u)" = 0 ]; then mkdir -p /usr/share/prometheus; \
+	  cp -r $(TOOLS)/usr/$$shared /usr/share/prometheus/; fi # Debian's build reads its templates there and nowhere else
 
 curl:
 	@if ! command -v curl >/dev/null; then $(call install,curl,README and the demo show commands with it); fi
