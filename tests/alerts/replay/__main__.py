@@ -27,7 +27,7 @@ our counters and have an SLO a target; everything of theirs that pages is one gr
 the kindest reading, stand in `tests/alerts/rivals/`.
 """
 
-QUIET = """Quiet times: probes fail one at a time and independently of each other, for a thousand simulated years;
+QUIET = """Quiet times: probes fail one at a time and independently of each other, for a thousand years of targets;
 with the 95 % interval. Two failures in an hour are over the textbook's line, and are no outage. Three targets at
 99.95 % each keep a promise about all of them at 99.85 %, which is broken: not every page there is false.
 """
@@ -46,7 +46,7 @@ async def main() -> None:
                 measured[incident.name] = await replay(incident, packs, Path(folder), Path(pasts))
             sys.stderr.write(f"{incident.name}: {measured[incident.name]}\n")
     with tempfile.TemporaryDirectory() as folder:
-        paid = await costs(Path(folder))
+        paid = await costs(Path(folder), table.COSTED)
     rates = {
         f"{what} at {availability:.2%}": [
             months.rate(each, availability, YEARS / targets, targets=targets) for each in months.ALL

@@ -1,6 +1,5 @@
 """What the 30-day figure costs a Prometheus, our way and Sloth's, on the same backfilled month."""
 
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,15 +7,18 @@ from typing import Any
 import httpx
 
 from alerts.replay import rules
-from alerts.replay.exporter import BEAT, TARGETS
+from alerts.replay.exporter import BEAT
 from alerts.replay.incidents import BEGIN, DAY
 from alerts.replay.samples import SCRAPED, Samples, empty, store
 from support.prometheus import prometheus
 
 DAYS = 31
-TIMES = 5
-OURS = "sla:uptime_sla_availability:ratio30d"
-SLOTHS = "slo:sli_error:ratio_rate30d"
+TIMES = 20
+OURS = ("sla:uptime_sla_downtime_seconds:increase30d", "sla:uptime_sla_uptime_seconds:increase30d")
+"""From these two the ratio is computed."""
+SLOTHS = "sum_over_time(slo:sli_error:ratio_rate5m[30d]) / count_over_time(slo:sli_error:ratio_rate5m[30d])"
+EVALUATIONS = (1, 4)
+"""A minute, ours and Sloth's: its group has no interval of its own, and Prometheus' is 15 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +28,16 @@ class Cost:
     samples: int
     """That the engine read."""
     milliseconds: float
-    """Within the engine, the median of five."""
+    """Within the engine, the best of twenty; whatever else runs only adds to it."""
     figures: int
     """How many it answered."""
 
 
-def month() -> Samples:
-    """Return a month of three promises every 30 s: the ledger's totals, and what Sloth has recorded of them."""
+def month(targets: int) -> Samples:
+    """Return a month of so many promises every 30 s: the ledger's totals, and what Sloth has recorded of them."""
     samples = empty()
-    for place, name in enumerate(TARGETS):
+    for place in range(targets):
+        name = f"target_{place}"
         for beat in range(int(DAYS * DAY / BEAT)):
             at = BEGIN - DAYS * DAY + beat * BEAT
             down = BEAT * (beat // (2000 + place))
@@ -48,17 +51,15 @@ def month() -> Samples:
     return samples
 
 
-async def costs(folder: Path) -> tuple[Cost, Cost]:
+async def costs(folder: Path, targets: int) -> tuple[Cost, Cost]:
     """Return ours and Sloth's."""
-    await store(month(), folder)
-    questions = (
-        rules.recorded(rules.OURS.glob("*.yaml"))[OURS],
-        "sum_over_time(slo:sli_error:ratio_rate5m[30d]) / count_over_time(slo:sli_error:ratio_rate5m[30d])",
-    )
-    assert questions[1] in (rules.RIVALS / "sloth.yaml").read_text()
+    await store(month(targets), folder)
+    assert SLOTHS in (rules.RIVALS / "sloth.yaml").read_text()
+    means = rules.recorded(rules.OURS.glob("*.yaml"))
     async with prometheus(folder, retention="10y") as server:
-        ours, sloths = [await _cost(server.url, question) for question in questions]
-    return ours, sloths
+        parts = [await _cost(server.url, means[name]) for name in OURS]
+        sloths = await _cost(server.url, SLOTHS)
+    return Cost(sum(p.samples for p in parts), sum(p.milliseconds for p in parts), parts[0].figures), sloths
 
 
 async def _cost(url: str, question: str) -> Cost:
@@ -71,4 +72,4 @@ async def _cost(url: str, question: str) -> Cost:
             data = answer["data"]
             took.append(data["stats"]["timings"]["execTotalTime"])
     read = data["stats"]["samples"]["totalQueryableSamples"]
-    return Cost(read, 1000 * statistics.median(took), len(data["result"]))
+    return Cost(read, 1000 * min(took), len(data["result"]))
