@@ -6,13 +6,16 @@ Single failures are what it knows: of two in a row each counts as one.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from heapq import merge
 from random import Random
 
 from alerts.replay.exporter import BEAT, REFUSED
 from alerts.replay.incidents import DAY, HOUR, MINUTE
+from alerts.replay.rules import OURS
 
 MONTH = 30 * DAY
 SCRAPE, PHASE = 15.0, 7.0
@@ -113,6 +116,14 @@ def _firsts(failures: Sequence[float]) -> Iterable[tuple[float, tuple[float, flo
     return zip(failures, seen(failures, REFUSED.seconds, HOUR, SCRAPE), strict=True)
 
 
+@cache
+def floor(window: str) -> int:
+    """Return how many failed probes of one target the rules ask for within a window."""
+    found = re.search(rf"max_increase{window} >= ([0-9]+)", (OURS / "promises.yaml").read_text())
+    assert found, window
+    return int(found[1])
+
+
 def ours(targets: Failures) -> Spans:
     """Return when `UptimeErrorBudgetBurn` fires, fast or slow, for a target's promise or, of several, for all."""
     promises = [_ours((target,), target) for target in targets]
@@ -125,10 +136,10 @@ def _ours(targets: Failures, together: Sequence[float]) -> Spans:
     """Return when it fires for one promise.
 
     14.4 over an hour of 99.9 % is more than 51.84 s, two booked beats; 6 over 6 hours more than 129.6 s, five. Both
-    want three failures of one target.
+    want some failures of one and the same target.
     """
-    hour = union(*(_counted(target, 3, HOUR) for target in targets))
-    six = union(*(_counted(target, 3, 6 * HOUR) for target in targets))
+    hour = union(*(_counted(target, floor("1h"), HOUR) for target in targets))
+    six = union(*(_counted(target, floor("6h"), 6 * HOUR) for target in targets))
     fast = both(both(hour, _booked(together, 2, HOUR)), _burning(together, 5 * MINUTE))
     slow = both(both(six, _booked(together, 5, 6 * HOUR)), _burning(together, 30 * MINUTE))
     return union(kept(fast, 5 * MINUTE), kept(slow, 5 * MINUTE))
