@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -238,8 +238,3 @@ async def letterbox() -> AsyncIterator[Letterbox]:
     async with serving(box.take) as server:
         box.port = server.port
         yield box
-
-
-def said_by(messages: Iterable[Any]) -> list[tuple[str, list[str]]]:
-    """Return status and sorted alert names of webhook messages."""
-    return [(m["status"], sorted(a["labels"]["alertname"] for a in m["alerts"])) for m in messages]
