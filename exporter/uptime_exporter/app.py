@@ -182,7 +182,7 @@ def _kept(settings: Settings) -> tuple[Mapping[str, Terms], Mapping[str, float]]
 
 
 def _objective(settings: Settings) -> float:
-    """Return what `/reliability` calls the uptime target: the strictest promise about more than one target."""
+    """Return what `/reliability` calls the uptime target: the strictest promise that the settings name."""
     return max(sla.objective for sla in settings.slas.values())
 
 

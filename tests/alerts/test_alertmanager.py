@@ -22,7 +22,7 @@ from support.alertmanager import (
     with_secrets,
 )
 from support.process import eventually
-from support.servers import need
+from support.servers import missing, need
 
 ALERTS = (
     "UptimeBackupStale",
@@ -69,7 +69,7 @@ def tools(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     if request.param == "newer":
         folder = os.environ.get("TEST_NEWER_TOOLS", "")
         if not (Path(folder) / PROGRAM).is_file():
-            pytest.skip("TEST_NEWER_TOOLS is no folder with a newer Alertmanager")
+            missing("a newer Alertmanager (TEST_NEWER_TOOLS: the folder that has it)")
         monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     need(PROGRAM)
     return need("amtool")

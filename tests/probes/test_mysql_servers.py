@@ -6,6 +6,7 @@ import itertools
 import re
 import socket
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +39,8 @@ async def check(server: RealServer, phases: Phases | None = None, **settings: An
     return await MysqlProbe(target).check(phases or Phases())
 
 
+README = Path(__file__).parents[2] / "README.md"
+
 _NUMBERS = itertools.count(1)
 
 
@@ -60,6 +63,17 @@ async def test_a_server_that_answers_is_up(server: RealServer) -> None:
     assert await check(server, phases, expect_writable=True) == UNSEEN
     assert list(phases.seconds) == ["resolve", "connect", "auth", "query"]
     assert phases.on_timeout is Reason.TIMEOUT
+
+
+async def test_the_user_that_readme_makes_gets_in(server: RealServer) -> None:
+    """Its statement is all that the database needs."""
+    (made,) = re.findall(r"```sql\n(.*?);\n```", README.read_text())
+    (password,) = re.findall(r"IDENTIFIED BY '(.*)'", made)
+    await server.database.execute(made.replace("uptime@", "readers@"))
+    try:
+        assert await check(server, user="readers", password=password) == Seen()
+    finally:
+        await server.database.execute("DROP USER readers@'%'")
 
 
 @pytest.mark.parametrize("password", ["", "x", "#'ü", "p" * 200, "\t%s;--\u2603"])

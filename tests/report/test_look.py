@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from support.contrast import colours, contrast
 from uptime_exporter.report.as_html import POLICY, STYLE
 
 LIGHT, DARK, PRINT = re.findall(r":root \{(.*?)\}", STYLE, flags=re.DOTALL)[:3]
@@ -21,28 +22,11 @@ GROUNDS = {
 """Colour of text → what it stands on; numbers in cells are of the colour of marks."""
 
 
-def colours(scheme: str) -> dict[str, str]:
-    return dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{3,6})", SCHEMES[scheme]))
-
-
-def luminance(colour: str) -> float:
-    """Return the relative luminance (WCAG 2.2)."""
-    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
-    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    darker, lighter = sorted([luminance(one), luminance(other)])
-    return (lighter + 0.05) / (darker + 0.05)
-
-
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("text", GROUNDS)
 def test_text_can_be_read(scheme: str, text: str) -> None:
     """At least 4.5 to 1 on everything that it stands on (WCAG 2.2, 1.4.3)."""
-    palette = colours(scheme)
+    palette = colours(SCHEMES[scheme])
 
     assert min(contrast(palette[text], palette[ground]) for ground in GROUNDS[text]) >= 4.5
 
@@ -50,7 +34,7 @@ def test_text_can_be_read(scheme: str, text: str) -> None:
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_an_outage_stands_out_without_colour(scheme: str) -> None:
     """At least 3 to 1 beside an hour that was up (WCAG 2.2, 1.4.11); numbers and hatching say the same."""
-    palette = colours(scheme)
+    palette = colours(SCHEMES[scheme])
 
     assert contrast(palette["down"], palette["up-cell"]) >= 3
     assert contrast(palette["unknown"], palette["paper"]) >= 3

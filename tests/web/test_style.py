@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from support.contrast import colours, contrast
 from uptime_exporter.web.page import STYLE
 
 LIGHT, DARK = re.findall(r":root \{(.*?)\}", STYLE, flags=re.DOTALL)[:2]
@@ -20,28 +21,11 @@ GROUNDS = {
 """Colour of text → what it stands on."""
 
 
-def colours(scheme: str) -> dict[str, str]:
-    return dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{3,6})", SCHEMES[scheme]))
-
-
-def luminance(colour: str) -> float:
-    """Return the relative luminance (WCAG 2.2)."""
-    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
-    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    darker, lighter = sorted([luminance(one), luminance(other)])
-    return (lighter + 0.05) / (darker + 0.05)
-
-
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("text", GROUNDS)
 def test_text_can_be_read(scheme: str, text: str) -> None:
     """At least 4.5 to 1 on everything that it stands on (WCAG 2.2, 1.4.3)."""
-    palette = colours(scheme)
+    palette = colours(SCHEMES[scheme])
 
     worst = min(contrast(palette[text], palette[ground]) for ground in GROUNDS[text])
 
@@ -52,7 +36,7 @@ def test_text_can_be_read(scheme: str, text: str) -> None:
 @pytest.mark.parametrize("bar", ["up-bar", "degraded", "down", "unknown"])
 def test_bars_can_be_seen(scheme: str, bar: str) -> None:
     """At least 3 to 1 on every card (WCAG 2.2, 1.4.11)."""
-    palette = colours(scheme)
+    palette = colours(SCHEMES[scheme])
     cards = ["paper", "down-tint", "degraded-tint", "unknown-tint"]
 
     assert min(contrast(palette[bar], palette[card]) for card in cards) >= 3
@@ -62,7 +46,7 @@ def test_bars_can_be_seen(scheme: str, bar: str) -> None:
 @pytest.mark.parametrize("shape", ["up", "degraded", "down", "unknown"])
 def test_the_mark_in_a_shape_can_be_seen(scheme: str, shape: str) -> None:
     """The shapes differ, and so do the marks in them, for whoever does not see the colours."""
-    palette = colours(scheme)
+    palette = colours(SCHEMES[scheme])
 
     assert contrast(palette["mark"], palette[shape]) >= 3
 
