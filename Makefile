@@ -43,7 +43,7 @@ lock: $(BIN)/.ready
 	$(BIN)/python -m pip install --quiet uv
 	{ echo '# What is tested and installed, by version and hash. `make lock` writes it.'; \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header \
-	    --python-version 3.11 --group dev pyproject.toml; } > requirements.lock
+	    --python-version 3.11 --all-extras --group dev pyproject.toml; } > requirements.lock
 
 clean:
 	rm -rf .venv .cache .*_cache .hypothesis
