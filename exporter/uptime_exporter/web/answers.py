@@ -4,16 +4,14 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from uptime_exporter.monitor import Watch, together
+from uptime_exporter.reliability import shapes
 from uptime_exporter.reliability.drain import GracefulShutdown
+from uptime_exporter.reliability.shapes import Json
 from uptime_exporter.settings import MysqlTarget
 from uptime_exporter.web import promises
 from uptime_exporter.web.backend import Backend
 from uptime_exporter.words import iso
 
-MINUTES_A_MONTH = 365.25 / 12 * 24 * 60
-"""A mean month: 0.1 % of it are the seed's 43.8 minutes."""
-
-Json = dict[str, object]
 State = Literal["down", "degraded", "unknown", "up"]
 
 
@@ -59,14 +57,12 @@ def health(backend: Backend) -> tuple[int, Json]:
 
 def reliability(backend: Backend) -> Json:
     """Return the body of ``/reliability``."""
-    objective = backend.objective()
-    answer = {
+    return {
         "timestamp": iso(backend.clock.wall()),
         **_parts(backend),
-        "uptime_target": f"{objective * 100:.6g}%",
-        "max_downtime_per_month": f"{(1 - objective) * MINUTES_A_MONTH:.1f} minutes",
+        **shapes.promise(backend.objective()),
+        "sla": _promises(backend),
     }
-    return answer | {"sla": _promises(backend)}
 
 
 def _promises(backend: Backend) -> Json:
@@ -79,50 +75,38 @@ def _promises(backend: Backend) -> Json:
 
 def after_reset(watch: Watch) -> Json:
     """Return the body that answers a reset."""
-    return {"success": True, "message": f"Circuit {watch.name} is closed", "status": _circuit(watch)}
+    return shapes.after_reset(watch.name, _circuit(watch))
 
 
 def _parts(backend: Backend) -> Json:
     watches = backend.monitor.watches
-    return {
-        "circuit_breakers": {name: _circuit(watch) for name, watch in watches.items()},
-        "graceful_shutdown": _shutdown(backend.drain),
-        "health_monitor": _monitor(watches),
-    }
+    return shapes.parts(
+        map(_circuit, watches.values()),
+        _shutdown(backend.drain),
+        (_check(watch, _check_name(watch, watches)) for watch in watches.values()),
+        healthy=all(watch.up is True for watch in watches.values()),
+    )
 
 
 def _circuit(watch: Watch) -> Json:
     circuit = watch.circuit
-    return {
-        "name": watch.name,
-        "state": circuit.state.name,
-        "failure_count": circuit.failures,
-        "last_failure_time": iso(circuit.last_failure),
-        "threshold": circuit.policy.threshold,
-        "recovery_timeout": _plain(circuit.policy.recovery),
-        "state_since": iso(circuit.since),
-    }
+    return shapes.circuit(
+        watch.name,
+        circuit.state.name,
+        failures=circuit.failures,
+        last_failure=circuit.last_failure,
+        threshold=circuit.policy.threshold,
+        recovery=circuit.policy.recovery,
+        since=circuit.since,
+    )
 
 
 def _shutdown(drain: GracefulShutdown) -> Json:
-    return {
-        "is_shutting_down": drain.is_shutting_down,
-        "active_requests": drain.active_requests,
-        "shutdown_timeout": _plain(drain.shutdown_timeout),
-    }
-
-
-def _plain(seconds: float) -> float:
-    """Return whole seconds as an integer: clients exist that read nothing else there."""
-    return int(seconds) if seconds == int(seconds) else seconds
-
-
-def _monitor(watches: Mapping[str, Watch]) -> Json:
-    names = {name: _check_name(watch, watches) for name, watch in watches.items()}
-    return {
-        "checks": {names[name]: _check(watch, names[name]) for name, watch in watches.items()},
-        "overall_healthy": all(watch.up is True for watch in watches.values()),
-    }
+    return shapes.shutdown(
+        is_shutting_down=drain.is_shutting_down,
+        active_requests=drain.active_requests,
+        timeout=drain.shutdown_timeout,
+    )
 
 
 def _check_name(watch: Watch, watches: Mapping[str, Watch]) -> str:
@@ -134,12 +118,15 @@ def _check_name(watch: Watch, watches: Mapping[str, Watch]) -> str:
 def _check(watch: Watch, name: str) -> Json:
     """Return one check; what nobody knows is not healthy and 0 %, and `state` tells it apart from down."""
     told = watch.known or watch.latest
+    old_clients_read = shapes.check(
+        name,
+        healthy=watch.up is True,
+        last_check=watch.last_run,
+        success_ratio=watch.success_ratio,
+        history_size=len(watch.history),
+    )
     return {
-        "name": name,
-        "healthy": watch.up is True,
-        "last_check": iso(watch.last_run),
-        "uptime_percentage": round((watch.success_ratio or 0.0) * 100, 3),
-        "history_size": len(watch.history),
+        **old_clients_read,
         "target": watch.name,
         "state": state_of(watch),
         "since": iso(watch.since),
