@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from uptime_exporter import __version__, logs
 from uptime_exporter.app import App, ask_once
 from uptime_exporter.clock import SystemClock
-from uptime_exporter.demo import stand_ins
+from uptime_exporter.demo import SERVERS, serve, stand_ins
 from uptime_exporter.errors import SettingsError, UptimeError
 from uptime_exporter.ledger import read_history, transfer
 from uptime_exporter.monitor import Attempt
@@ -27,6 +27,7 @@ WELL, NOT_WELL, UNUSABLE = 0, 1, 2
 """Exit codes: as asked; down, inconclusive or failed; the settings or the arguments cannot be used."""
 
 DEMO_PORTS = {"model_port": 8001, "asr_port": 8002, "mysql_port": 3306, "control_port": 8009}
+SERVE_PORTS = {"model_server": 8001, "asr_ocr_server": 8002}
 
 Load = partial[Settings]
 
@@ -122,6 +123,22 @@ def demo(arguments: argparse.Namespace, load: Load) -> int:
     return asyncio.run(_demo(arguments, load))
 
 
+def demo_serve(arguments: argparse.Namespace, _load: Load) -> int:
+    """Run one stand-in by itself, as a container does, with a control of its own."""
+    logs.configure(arguments.log_format or "logfmt", "info")
+    port = SERVE_PORTS[arguments.server] if arguments.port is None else arguments.port
+    asyncio.run(
+        serve(
+            arguments.server,
+            host=arguments.host,
+            port=port,
+            control_port=arguments.control_port,
+            control_names=arguments.control_name,
+        )
+    )
+    return WELL
+
+
 async def _run(load: Load) -> int:
     return await App(load, SystemClock()).run()
 
@@ -198,7 +215,29 @@ def _parser() -> argparse.ArgumentParser:
             flag, type=int, default=port, metavar="PORT", help=f"{port} unless taken; 0: any"
         )
     showing.set_defaults(command=demo)
+    _serve_command(showing)
     return parser
+
+
+def _serve_command(showing: argparse.ArgumentParser) -> None:
+    parts = showing.add_subparsers(title="part of it", metavar="serve")
+    serving = parts.add_parser("serve", help="one stand-in by itself", description=demo_serve.__doc__)
+    serving.add_argument("server", choices=list(SERVERS), help="which")
+    serving.add_argument(
+        "--host", default="127.0.0.1", help="where it and its control listen; 0.0.0.0: everywhere"
+    )
+    serving.add_argument("--port", type=int, metavar="PORT", help="its usual one unless given; 0: any")
+    serving.add_argument(
+        "--control-port", type=int, default=8009, metavar="PORT", help="8009 unless given; 0: any"
+    )
+    serving.add_argument(
+        "--control-name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="what a caller may call this machine beside localhost; may be repeated",
+    )
+    serving.set_defaults(command=demo_serve)
 
 
 def _ledger_commands(parser: argparse.ArgumentParser, settings: argparse.ArgumentParser) -> None:

@@ -3,13 +3,13 @@
 import ipaddress
 import json
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from uptime_exporter import logs
 from uptime_exporter.demo.http import NO_HEADERS, Request, read_request, response
-from uptime_exporter.demo.listener import Listener
+from uptime_exporter.demo.listener import LOOPBACK, Listener
 from uptime_exporter.errors import UptimeError
 
 _log = logs.get("demo")
@@ -46,15 +46,28 @@ class Part(Protocol):
 class Control:
     """Lists the parts and their switches at ``GET /``; ``POST /{part}/{word}`` switches.
 
-    It is for the person at this machine: neither another machine nor a page in a browser gets through.
+    It is for the person at this machine: no page in a browser gets through, nor does another machine unless the
+    control is told to listen for one, and which name it may be called.
 
     Attributes:
         listener: Where it listens.
 
     """
 
-    def __init__(self, parts: Sequence[Part], *, port: int = 8009) -> None:
-        self.listener = Listener(self._serve, port)
+    def __init__(
+        self, parts: Sequence[Part], *, port: int = 8009, host: str = LOOPBACK, names: Collection[str] = ()
+    ) -> None:
+        """Args that are not obvious.
+
+        Args:
+            parts: What is switched.
+            port: 0 for any.
+            host: The address to listen on.
+            names: What a caller may call this machine, beside localhost.
+
+        """
+        self.listener = Listener(self._serve, port, host)
+        self._names = frozenset(names)
         self._parts = {part.name: part for part in parts}
 
     def command(self, part: str, word: str) -> str:
@@ -65,7 +78,7 @@ class Control:
         writer.write(await self._answer(await read_request(reader)))
 
     async def _answer(self, request: Request) -> bytes:
-        if refusal := _refusal(request):
+        if refusal := _refusal(request, self._names):
             return _text(403, f"{refusal}\n")
         if request.path == "/":
             return self._listing(request) if request.method == "GET" else _not_allowed("GET")
@@ -109,14 +122,14 @@ def _described(part: Part) -> Mapping[str, object]:
     }
 
 
-def _refusal(request: Request) -> str | None:
+def _refusal(request: Request, names: Collection[str]) -> str | None:
     """Return why this request may come from a page in a browser, or None.
 
     The Host header keeps out pages whose name was pointed at this machine (DNS rebinding), Origin and
     Sec-Fetch-Site those that post from elsewhere.
     """
     host = request.headers.get("host", "")
-    if not _is_loopback(host):
+    if not (_is_loopback(host) or host.partition(":")[0] in names):
         return f"Host {host!r} is not this machine; say localhost"
     origin = request.headers.get("origin")
     if origin is not None and origin != f"http://{host}":

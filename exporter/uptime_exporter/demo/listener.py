@@ -1,4 +1,4 @@
-"""A TCP server on loopback that can go and come back, and leaves neither a task nor a socket."""
+"""A TCP server, on loopback unless told otherwise; it can go and come back, and leaves neither task nor socket."""
 
 import asyncio
 import errno
@@ -22,8 +22,9 @@ class Listener:
 
     """
 
-    def __init__(self, serve: Serve, port: int) -> None:
+    def __init__(self, serve: Serve, port: int, host: str = LOOPBACK) -> None:
         self.port = port
+        self._host = host
         self._serve = serve
         self._socket: socket.socket | None = None
         self._conversations: set[asyncio.Task[None]] = set()
@@ -31,7 +32,7 @@ class Listener:
     @property
     def address(self) -> str:
         """Host and port."""
-        return f"{LOOPBACK}:{self.port}"
+        return f"{self._host}:{self.port}"
 
     async def open(self) -> None:
         """Listen; nothing happens if it does already.
@@ -43,7 +44,7 @@ class Listener:
         if self._socket is not None:
             return
         try:
-            self._socket = socket.create_server((LOOPBACK, self.port))
+            self._socket = socket.create_server((self._host, self.port))
         except OSError as exc:
             why = os.strerror(exc.errno) if exc.errno else str(exc)
             raise ListenError(f"cannot listen on {self.address}: {why}; see who does: ss -ltnp") from exc

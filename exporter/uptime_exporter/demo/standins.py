@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from uptime_exporter.demo.http import Request, read_request, response
-from uptime_exporter.demo.listener import Listener
+from uptime_exporter.demo.listener import LOOPBACK, Listener
 
 AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER, on, 0 seconds: closing throws away what is unsent and resets the connection (socket(7))."""
@@ -80,7 +80,14 @@ class StandIn:
     switches = MEANINGS
 
     def __init__(
-        self, name: str, models_key: str, models: Sequence[str], *, port: int, pace: Pace = PACE
+        self,
+        name: str,
+        models_key: str,
+        models: Sequence[str],
+        *,
+        port: int,
+        host: str = LOOPBACK,
+        pace: Pace = PACE,
     ) -> None:
         """Args that are not obvious.
 
@@ -89,12 +96,13 @@ class StandIn:
             models_key: What its health check calls the models.
             models: Their names, those first that it cannot do without.
             port: 0 for any.
+            host: The address to listen on.
             pace: How slow is slow.
 
         """
         self.name = name
         self.present = Condition.DOWN
-        self.listener = Listener(self._serve, port)
+        self.listener = Listener(self._serve, port, host)
         self._models_key = models_key
         self._models = tuple(models)
         self._pace = pace
@@ -182,16 +190,15 @@ class StandIn:
         )
 
 
-def model_server(*, port: int = 8001, pace: Pace = PACE) -> StandIn:
+def model_server(*, port: int = 8001, host: str = LOOPBACK, pace: Pace = PACE) -> StandIn:
     """Return a stand-in for the model server."""
-    return StandIn(
-        "model_server", "models_loaded", ("summariser", "fir_summariser", "bns_check"), port=port, pace=pace
-    )
+    models = ("summariser", "fir_summariser", "bns_check")
+    return StandIn("model_server", "models_loaded", models, port=port, host=host, pace=pace)
 
 
-def asr_ocr_server(*, port: int = 8002, pace: Pace = PACE) -> StandIn:
+def asr_ocr_server(*, port: int = 8002, host: str = LOOPBACK, pace: Pace = PACE) -> StandIn:
     """Return a stand-in for the ASR/OCR server."""
-    return StandIn("asr_ocr_server", "models", ("whisper", "dots_ocr"), port=port, pace=pace)
+    return StandIn("asr_ocr_server", "models", ("whisper", "dots_ocr"), port=port, host=host, pace=pace)
 
 
 def _json(status: int, value: Mapping[str, object]) -> bytes:
