@@ -1,31 +1,5 @@
-"""Counts in buckets, as plain integers."""
+"""Counts in buckets: the toolkit's, which an application's own figures go by too."""
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from uptime_exporter.reliability.histogram import Histogram
 
-
-class Histogram:
-    """Observations in seconds, counted by upper bound.
-
-    Attributes:
-        bounds: Upper bounds, ascending, without the infinite one.
-        sum: Of all observations.
-
-    """
-
-    __slots__ = ("_counts", "bounds", "sum")
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = tuple(bounds)
-        self._counts = [0] * (len(self.bounds) + 1)
-        self.sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Count one observation."""
-        self._counts[bisect_left(self.bounds, seconds)] += 1
-        self.sum += seconds
-
-    def cumulative(self) -> Iterator[tuple[float, int]]:
-        """Yield each upper bound, the infinite one last, with the number of observations up to it."""
-        return zip((*self.bounds, float("inf")), accumulate(self._counts), strict=True)
+__all__ = ["Histogram"]
