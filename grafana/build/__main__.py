@@ -1,0 +1,5 @@
+"""Write the JSON of all dashboards."""
+
+from grafana.build import boards
+
+boards.write()
