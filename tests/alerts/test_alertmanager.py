@@ -252,6 +252,7 @@ async def test_the_end_of_an_outage_says_so_first(tmp_path: Path) -> None:
 
 
 TARGET = {"severity": "warning", "target": "mysql"}
+SCRAPED = {"job": "uptime", "instance": "localhost:10999"}
 INHIBITED: list[tuple[str, Mapping[str, str], Mapping[str, str]]] = [
     ("fast over slow", burn("system"), burn("system", "slow")),
     ("fast over drip", burn("system"), burn("system", "drip", "warning")),
@@ -293,6 +294,16 @@ INHIBITED: list[tuple[str, Mapping[str, str], Mapping[str, str]]] = [
         {"alertname": "UptimeTargetDown", **TARGET},
     ),
     (
+        "an outage over who goes blind in it",
+        {**burn("system"), **SCRAPED},
+        {"alertname": "UptimeMonitorBlind", "severity": "critical", **SCRAPED},
+    ),
+    (
+        "a slower outage over who goes blind in it",
+        {**burn("system", "slow"), **SCRAPED},
+        {"alertname": "UptimeMonitorBlind", "severity": "critical", "sla": "mysql", **SCRAPED},
+    ),
+    (
         "blind over stale",
         {"alertname": "UptimeMonitorBlind", "severity": "critical"},
         {"alertname": "UptimeProbesStale", **TARGET},
@@ -307,6 +318,26 @@ NOT_INHIBITED: list[tuple[str, Mapping[str, str], Mapping[str, str]]] = [
         {"alertname": "UptimeCircuitOpen", "app": "backend", "circuit": "mysql", "severity": "critical"},
     ),
     ("blind over an outage", {"alertname": "UptimeMonitorBlind", "severity": "critical"}, burn("system")),
+    (
+        "an outage over who goes blind in it, in chat",
+        {**burn("system"), **SCRAPED},
+        {"alertname": "UptimeMonitorBlind", "severity": "warning", **SCRAPED},
+    ),
+    (
+        "an outage over another exporter that is blind",
+        {**burn("system"), **SCRAPED},
+        {"alertname": "UptimeMonitorBlind", "severity": "critical", **SCRAPED, "instance": "j"},
+    ),
+    (
+        "an outage over a job that is gone",
+        {**burn("system"), **SCRAPED},
+        {"alertname": "UptimeMonitorBlind", "severity": "critical", "job": SCRAPED["job"]},
+    ),
+    (
+        "what nobody was woken for over who is blind",
+        {**burn("system", "drip", "warning"), **SCRAPED},
+        {"alertname": "UptimeMonitorBlind", "severity": "critical", **SCRAPED},
+    ),
     (
         "another target",
         {"alertname": "UptimeTargetDown", **TARGET},

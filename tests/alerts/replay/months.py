@@ -88,6 +88,13 @@ def both(one: Spans, other: Spans) -> Spans:
     return out
 
 
+def without(spans: Spans) -> Spans:
+    """Return when none holds."""
+    begins = [-math.inf, *(end + SCRAPE for _, end in spans)]
+    ends = [*(begin - SCRAPE for begin, _ in spans), math.inf]
+    return [(begin, end) for begin, end in zip(begins, ends, strict=True) if begin <= end]
+
+
 def lasting(spans: Spans, seconds: float) -> Spans:
     """Apply `for`."""
     return [(begin + seconds, end) for begin, end in spans if end - begin >= seconds]
@@ -110,6 +117,12 @@ def _burning(failures: Sequence[float], short: float) -> Spans:
     """Return when downtime is booked in the short window, or the promise is broken just now."""
     now = [(first, _scraped(began + BEAT) - PHASE) for began, (first, _) in _firsts(failures)]
     return union(_booked(failures, 1, short), union(now))
+
+
+def _sparse(failures: Sequence[float]) -> Spans:
+    """Return when downtime is booked in the last two hours, and in six never three beats of ten."""
+    dense = [(begin, end + 6 * HOUR) for begin, end in _booked(failures, 3, 5 * MINUTE)]
+    return both(_booked(failures, 1, 2 * HOUR), without(union(dense)))
 
 
 def _firsts(failures: Sequence[float]) -> Iterable[tuple[float, tuple[float, float]]]:
@@ -141,7 +154,8 @@ def _ours(targets: Failures, together: Sequence[float]) -> Spans:
     hour = union(*(_counted(target, floor("1h"), HOUR) for target in targets))
     six = union(*(_counted(target, floor("6h"), 6 * HOUR) for target in targets))
     fast = both(both(hour, _booked(together, 2, HOUR)), _burning(together, 5 * MINUTE))
-    slow = both(both(six, _booked(together, 5, 6 * HOUR)), _burning(together, 30 * MINUTE))
+    now = union(_burning(together, 30 * MINUTE), _sparse(together))
+    slow = both(both(six, _booked(together, 5, 6 * HOUR)), now)
     return union(kept(fast, 5 * MINUTE), kept(slow, 5 * MINUTE))
 
 

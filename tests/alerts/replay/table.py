@@ -9,7 +9,7 @@ from dataclasses import asdict
 import yaml
 
 from alerts.replay import incidents, months, rules
-from alerts.replay.cost import EVALUATIONS, Cost
+from alerts.replay.cost import EVALUATIONS, Cost, asked
 from alerts.replay.paging import CONFIGURATION
 from alerts.replay.replay import Measured
 
@@ -28,7 +28,7 @@ def fingerprint() -> str:
     alertmanager = yaml.safe_load(CONFIGURATION.read_text())
     packs = [[asdict(alert) for alert in pack().alerts] for pack in (rules.ours, rules.sloth, rules.pyrra)]
     stories = [(i.name, i.lasts, i.after, i.age, i.gone, i.restarts, i.wakes) for i in incidents.ALL]
-    all_of_it = (packs, alertmanager["route"], alertmanager["inhibit_rules"], stories)
+    all_of_it = (packs, asked(), alertmanager["route"], alertmanager["inhibit_rules"], stories)
     return hashlib.sha256(json.dumps(all_of_it, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -100,13 +100,11 @@ def cost(ours: Cost, sloths: Cost) -> list[str]:
     once, often = EVALUATIONS
     rows = [("ours: `x - x offset 30d`", ours, once), ("Sloth: average of recorded ratios", sloths, often)]
     head = [
-        f"| 30-day figure of {COSTED} targets | samples read | ms an evaluation | ms a minute |",
+        f"| 30-day figure of {COSTED} targets | samples read | ms an evaluation, median (quartiles) | ms a minute |",
         "|---|---|---|---|",
     ]
     body = [
-        f"| {what} | {each.samples:,} | {each.milliseconds:.2f} | {times * each.milliseconds:.2f} |".replace(
-            ",", " "
-        )
+        f"| {what} | {each.samples:,} | {_took(each)} | {times * each.milliseconds:.2f} |".replace(",", " ")
         for what, each, times in rows
     ]
     part = ours.milliseconds / sloths.milliseconds
@@ -115,3 +113,8 @@ def cost(ours: Cost, sloths: Cost) -> list[str]:
         *body,
         f"| part | {ours.samples / sloths.samples:.2%} | {part:.1%} | {part * once / often:.1%} |",
     ]
+
+
+def _took(cost: Cost) -> str:
+    low, middle, high = cost.took
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
