@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uptime_exporter.reliability.breaker import BreakerPolicy, Closed, HalfOpen, Open, State
+from uptime_exporter.reliability.states import BreakerPolicy, Closed, HalfOpen, Open, State
 
 POLICY = BreakerPolicy(threshold=3, recovery=60.0)
 NOW = 1000.0
