@@ -26,8 +26,11 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-LAST_RESORT = 2.0
+LAST_RESORT = 1.0
 """Seconds past the time limit after which the process ends whatever still holds it."""
+
+AT_ONCE = 1.0
+"""Seconds between a server's cancelling what is in flight and its ending the application, at most."""
 
 
 class GracefulShutdown:
@@ -41,6 +44,9 @@ class GracefulShutdown:
     them when the drain is over, so its listener answers until then. What is still in flight at the time limit is
     cancelled. A second SIGINT ends the wait, as it does with uvicorn; a second SIGTERM does not, because a service
     manager sends one to each process of a group, and the server's own master another one.
+
+    Hypercorn must run in one process (``--workers 0``): its workers hear of no signal, and their listener is gone
+    before the application hears of the end. What they cut off then counts as "timeout".
 
     Args:
         timeout: Seconds that what is in flight gets.
@@ -64,6 +70,8 @@ class GracefulShutdown:
         self._begun = asyncio.Event()
         self._over = asyncio.Event()
         self._cut_off = False
+        self._cancelled_at = -math.inf
+        self._cut_by_server = False
         self._ending: asyncio.Task[None] | None = None
         self._last_resort: asyncio.TimerHandle | None = None
         self._errands: set[asyncio.Task[None]] = set()
@@ -93,7 +101,7 @@ class GracefulShutdown:
 
     @property
     def last_seconds(self) -> float | None:
-        """Seconds that the latest drain took, or None; its time limit if its process was killed."""
+        """Seconds that the latest drain took, or None; its time limit if it was killed or the server cut it off."""
         return self._record.read().last_seconds
 
     def wrap(self, app: AsgiApp, *, refusal: AsgiApp | None = None) -> "DrainMiddleware":
@@ -180,6 +188,10 @@ class GracefulShutdown:
         self._tasks.discard(task)
         return not task.uncancel()
 
+    def note_cancelled(self) -> None:
+        """Remember that a request was cancelled by somebody else."""
+        self._cancelled_at = asyncio.get_running_loop().time()
+
     def hold_signals(self) -> None:
         """Drain at SIGTERM and SIGINT before the server hears of them; the middleware does it by itself."""
         self._signals.hold()
@@ -189,6 +201,8 @@ class GracefulShutdown:
         if self._last_resort is not None:
             self._last_resort.cancel()
         if self._result is None:
+            # Hypercorn tells its workers to stop without a signal, and cancels what is in flight when it likes.
+            self._cut_by_server = asyncio.get_running_loop().time() - self._cancelled_at < AT_ONCE
             await self.wait()
 
     def release_signals(self) -> None:
@@ -205,9 +219,10 @@ class GracefulShutdown:
 
     def _ended(self, result: Drained) -> Drained:
         if self._result is None and self._deadline is not None:
-            self._result = result
+            self._result = "timeout" if self._cut_by_server else result
             began = self._deadline - self.shutdown_timeout
-            self._record.end(result, asyncio.get_running_loop().time() - began)
+            took = asyncio.get_running_loop().time() - began
+            self._record.end(self._result, self.shutdown_timeout if self._cut_by_server else took)
         return result
 
     def _told(self, number: int) -> None:
@@ -284,6 +299,7 @@ class DrainMiddleware:
             await self._app(scope, receive, last_on_its_connection)
         except asyncio.CancelledError:
             if started or not self._drain.forgives(task):
+                self._drain.note_cancelled()
                 raise
             await self._refusal(scope, receive, self._as_refusal(scope, send))
         finally:
@@ -296,6 +312,7 @@ class DrainMiddleware:
             await self._app(scope, websocket.receive, websocket.send)
         except asyncio.CancelledError:
             if not self._drain.forgives(task):
+                self._drain.note_cancelled()
                 raise
             await websocket.close()
         finally:
