@@ -4,7 +4,7 @@ from typing import get_args
 
 from uptime_exporter.clock import Clock
 from uptime_exporter.outcome import Outcome, Verdict
-from uptime_exporter.reliability.breaker import BreakerPolicy, Closed, Open, State, StateName
+from uptime_exporter.reliability.states import BreakerPolicy, Closed, Open, State, StateName
 
 STATES: tuple[StateName, ...] = get_args(StateName)
 

@@ -7,7 +7,7 @@ from uptime_exporter.clock import Clock
 from uptime_exporter.monitor.circuit import Circuit
 from uptime_exporter.monitor.histogram import Histogram
 from uptime_exporter.outcome import HOLDS, NO_MODELS, Outcome, OwnFault, Reason, Verdict
-from uptime_exporter.reliability.breaker import BreakerPolicy
+from uptime_exporter.reliability.states import BreakerPolicy
 from uptime_exporter.settings import Target
 
 HISTORY = 100
