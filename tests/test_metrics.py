@@ -3,10 +3,8 @@
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client.metrics_core import Metric
@@ -14,46 +12,17 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from support.loop import FakeClock
+from support.published import Situation
 from support.servers import need
 from uptime_exporter import __version__
 from uptime_exporter.ledger.account import Account, Terms
 from uptime_exporter.ledger.span import State
 from uptime_exporter.metrics import Exposition, Reloads
-from uptime_exporter.monitor import Histogram, Watch
-from uptime_exporter.outcome import Outcome, OwnFault, Reason, Seen
-from uptime_exporter.settings import HttpTarget, MysqlTarget, Target
+from uptime_exporter.outcome import OwnFault, Reason, Seen
+from uptime_exporter.settings import HttpTarget, MysqlTarget
 
 GOLDEN = Path(__file__).parent / "golden"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-
-
-@dataclass
-class Situation:
-    """What the monitor would know, without one."""
-
-    clock: FakeClock
-    watches: dict[str, Watch] = field(default_factory=dict)
-    lateness: Histogram = field(default_factory=lambda: Histogram((0.01, 0.1, 1.0)))
-    accounts: dict[str, Account] = field(default_factory=dict)
-    write_failures: int = 2
-
-    def totals(self, name: str) -> Mapping[State, int]:
-        return self.accounts[name].totals
-
-    def watch(self, name: str, target: Target) -> None:
-        self.watches[name] = Watch(name, target, self.clock)
-
-    def happen(self, name: str, reason: Reason | OwnFault | None = None, **fields: Any) -> None:
-        """Let a beat pass in which the target is probed."""
-        watch = self.watches[name]
-        fields = {"interval": 30.0, "seconds": 0.004, **fields}
-        at = self.clock.wall()
-        outcome = Outcome(name, at, self.clock.monotonic(), reason=reason, **fields)
-        watch.circuit.beat()
-        watch.record(outcome)
-        watch.circuit.feed(outcome)
-        self.lateness.observe(0.002)
-        self.clock.pass_time(30)
 
 
 @pytest.fixture

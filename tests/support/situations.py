@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from gzip import compress
 
 from pydantic import SecretStr
 
@@ -139,13 +140,18 @@ class Scene:
             monitor=self.monitor,
             drain=self.drain,
             clock=self.clock,
-            render=lambda accept: (self.exposition, f"text/plain; asked={accept}"),
+            render=self._render,
             reload=self._reload,
             admin_token=lambda: self.token,
             loopback_only=loopback_only,
             objective=lambda: objective,
             ledger=self.ledger,
         )
+
+    async def _render(self, accept: str, *, gzip: bool) -> tuple[list[bytes], str]:
+        body = compress(self.exposition, 1, mtime=0) if gzip else self.exposition
+        half = len(body) // 2
+        return [body[:half], body[half:]], f"text/plain; asked={accept}"
 
     async def _reload(self) -> None:
         if self.mistakes:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from uptime_exporter.ledger.span import Millis, Span, State
 
@@ -26,6 +27,19 @@ class Terms:
         return max(1, round((1 - self.objective) * self.window))
 
 
+class Figures(NamedTuple):
+    """What the window amounts to."""
+
+    availability: float | None
+    """Uptime of what was seen within it, 0 to 1; None if nothing was."""
+    coverage: float | None
+    """Part of what has elapsed of it that was seen, 0 to 1; None before anything has."""
+    budget: Millis
+    """Downtime that the whole of it allows."""
+    budget_remaining: Millis
+    """What is left of that; negative when the promise is broken."""
+
+
 class Account:
     """The account of one promise, up to the moment until which everything is settled.
 
@@ -36,6 +50,7 @@ class Account:
         settled: Up to here every millisecond is up, down or unknown, and stays so.
         closed: Spans that have ended since `take_closed` was called last, in order.
         recent: The last outages that have ended, oldest first.
+        rewinds: How often the window was filled anew.
 
     """
 
@@ -46,6 +61,7 @@ class Account:
         self.settled = born
         self.closed: list[Span] = []
         self.recent: deque[Span] = deque(maxlen=RECENT)
+        self.rewinds = 0
         self._window = _Window(born)
         self._closed_totals = dict.fromkeys(State, 0)
         # The span under way, as plain fields: while nothing changes, `add` moves one number on.
@@ -93,6 +109,7 @@ class Account:
         What the window covers before the first of them is unknown: what nobody can tell is not up.
         """
         past = list(past)
+        self.rewinds += 1
         self._window = _Window(past[0].start if past else self._since)
         self.recent.clear()
         for span in past:
@@ -139,17 +156,23 @@ class Account:
         """Uptime within the window."""
         return self.elapsed - self.down - self.unknown
 
+    def figures(self) -> Figures:
+        """Return all that the window amounts to, for less than one after the other would cost."""
+        elapsed, down, unknown, budget = self.elapsed, self.down, self.unknown, self.terms.budget
+        seen = elapsed - unknown
+        return Figures(
+            (seen - down) / seen if seen else None, seen / elapsed if elapsed else None, budget, budget - down
+        )
+
     @property
     def availability(self) -> float | None:
         """Uptime of what was seen within the window, 0 to 1; None if nothing was."""
-        seen = self.elapsed - self.unknown
-        return (seen - self.down) / seen if seen else None
+        return self.figures().availability
 
     @property
     def coverage(self) -> float | None:
         """Part of the elapsed window that was seen, 0 to 1; None before anything has elapsed."""
-        elapsed = self.elapsed
-        return (elapsed - self.unknown) / elapsed if elapsed else None
+        return self.figures().coverage
 
     @property
     def budget_remaining(self) -> Millis:

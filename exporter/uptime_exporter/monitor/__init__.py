@@ -4,6 +4,6 @@ from uptime_exporter.monitor.attempt import Asker, Attempt
 from uptime_exporter.monitor.circuit import Circuit
 from uptime_exporter.monitor.histogram import Histogram
 from uptime_exporter.monitor.monitor import Monitor
-from uptime_exporter.monitor.watch import Watch, together
+from uptime_exporter.monitor.watch import Watch, all_up, together
 
-__all__ = ["Asker", "Attempt", "Circuit", "Histogram", "Monitor", "Watch", "together"]
+__all__ = ["Asker", "Attempt", "Circuit", "Histogram", "Monitor", "Watch", "all_up", "together"]

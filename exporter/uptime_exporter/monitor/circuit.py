@@ -21,6 +21,7 @@ class Circuit:
         last_failure: Unix time of the latest failure, None before the first.
         transitions: State entered → how often.
         calls: ``success``, ``failure`` or ``rejected`` → how often.
+        changes: How often anything of this has changed.
 
     """
 
@@ -33,6 +34,7 @@ class Circuit:
         self.last_failure: float | None = None
         self.transitions: dict[StateName, int] = dict.fromkeys(STATES, 0)
         self.calls = {"success": 0, "failure": 0, "rejected": 0}
+        self.changes = 0
 
     @property
     def failures(self) -> int:
@@ -54,6 +56,7 @@ class Circuit:
     def reject(self) -> None:
         """Count a probe that was held back."""
         self.calls["rejected"] += 1
+        self.changes += 1
 
     def feed(self, outcome: Outcome) -> None:
         """Take what became of a probe; an inconclusive one changes nothing."""
@@ -61,6 +64,7 @@ class Circuit:
             return
         healthy = outcome.verdict is Verdict.UP
         self.calls["success" if healthy else "failure"] += 1
+        self.changes += 1
         if not healthy:
             self.last_failure = outcome.at
         self._enter(self.policy.after(self.state, self._clock.monotonic(), healthy=healthy))
@@ -73,4 +77,5 @@ class Circuit:
         if state.name != self.state.name:
             self.transitions[state.name] += 1
             self.since = self._clock.wall()
+            self.changes += 1
         self.state = state

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from uptime_exporter.clock import Clock
 from uptime_exporter.monitor.circuit import Circuit
 from uptime_exporter.monitor.histogram import Histogram
-from uptime_exporter.outcome import HOLDS, NO_MODELS, Outcome, OwnFault, Reason, Verdict
+from uptime_exporter.outcome import HOLDS, NO_MODELS, Outcome, OwnFault, Reason
 from uptime_exporter.reliability.states import BreakerPolicy
 from uptime_exporter.settings import Target
 
@@ -28,12 +28,15 @@ class Watch:
         durations: Of whole probes.
         last_run, last_success: Unix times at which such a probe began; None before the first.
         certificate_expires: Unix time, as last seen.
+        address: Where it is, as it may be shown.
+        changes: How often anything of this has changed; that a verdict gets stale is not counted.
 
     """
 
     def __init__(self, name: str, settings: Target, clock: Clock) -> None:
         self.name = name
         self.settings = settings
+        self.address = settings.address
         self._clock = clock
         self.began = clock.wall()
         self.circuit = Circuit(name, _policy(settings), clock)
@@ -46,12 +49,16 @@ class Watch:
         self.last_run: float | None = None
         self.last_success: float | None = None
         self.certificate_expires: float | None = None
+        self.changes = 0
+        self._recent_up = self._recent_down = 0
         self._known: Outcome | None = None
         self._spell_began: float | None = None
 
     def adopt(self, settings: Target) -> None:
         """Go on under new settings, with all that is known."""
         self.settings = settings
+        self.address = settings.address
+        self.changes += 1
         self.circuit.policy = _policy(settings)
 
     @property
@@ -97,13 +104,14 @@ class Watch:
     @property
     def success_ratio(self) -> float | None:
         """Part of the verdicts among the last 100 outcomes that were "up", 0 to 1; None without any."""
-        verdicts = [o.verdict for o in self.history if o.verdict is not Verdict.INCONCLUSIVE]
-        return verdicts.count(Verdict.UP) / len(verdicts) if verdicts else None
+        verdicts = self._recent_up + self._recent_down
+        return self._recent_up / verdicts if verdicts else None
 
     def record(self, outcome: Outcome) -> None:
         """Take in what became of a probe."""
         stands = self.known
-        self.history.append(outcome)
+        self.changes += 1
+        self._remember(outcome)
         self.attempts += outcome.attempts
         self.last_run = outcome.at
         self.durations.observe(outcome.seconds)
@@ -121,11 +129,34 @@ class Watch:
             self._spell_began = outcome.at
         self._known = outcome
 
+    def _remember(self, outcome: Outcome) -> None:
+        """Put it behind the last ones, and the first of a full history away."""
+        if len(self.history) == HISTORY:
+            self._count(self.history[0], -1)
+        self.history.append(outcome)
+        self._count(outcome, 1)
+
+    def _count(self, outcome: Outcome, number: int) -> None:
+        if outcome.reason is None:
+            self._recent_up += number
+        elif isinstance(outcome.reason, Reason):
+            self._recent_down += number
+
 
 def together(targets: Iterable[str], watches: Mapping[str, Watch]) -> bool | None:
     """Return whether all *targets* are up: False if one is down, else None if nobody knows of one."""
-    ups = {watches[target].up if target in watches else None for target in targets}
-    return False if False in ups else None if None in ups else True
+    return all_up(watches[target].up if target in watches else None for target in targets)
+
+
+def all_up(verdicts: Iterable[bool | None]) -> bool | None:
+    """Return False if one of them is, else None if one of them is unknown, else True."""
+    every: bool | None = True
+    for up in verdicts:
+        if up is False:
+            return False
+        if up is None:
+            every = None
+    return every
 
 
 def _policy(settings: Target) -> BreakerPolicy:

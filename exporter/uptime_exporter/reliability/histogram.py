@@ -26,6 +26,11 @@ class Histogram:
         self._counts[bisect_left(self.bounds, seconds)] += 1
         self.sum += seconds
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Observations up to each bound, and all of them as the last."""
+        return tuple(accumulate(self._counts))
+
     def cumulative(self) -> Iterator[tuple[float, int]]:
         """Yield each upper bound, the infinite one last, with the number of observations up to it."""
         return zip((*self.bounds, float("inf")), accumulate(self._counts), strict=True)

@@ -1,6 +1,6 @@
 """What the routes need to know of the rest of the program, and the two things that they may ask it to do."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,6 +55,13 @@ class Ledger(Protocol):
         """What is wrong with the ledger and what to do about it, in one sentence; None if nothing is."""
 
 
+class Render(Protocol):
+    """Makes the page for Prometheus."""
+
+    async def __call__(self, accept: str, /, *, gzip: bool) -> tuple[Sequence[bytes], str]:
+        """Return its parts, compressed or not, and the content type, for an ``Accept`` header."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
     """What the rest of the program lends to the routes."""
@@ -62,8 +69,8 @@ class Backend:
     monitor: Watching
     drain: GracefulShutdown
     clock: Clock
-    render: Callable[[str], tuple[bytes, str]]
-    """``Accept`` header → exposition and its content type."""
+    render: Render
+    """The exposition."""
     reload: Callable[[], Awaitable[None]]
     """Read the settings again; raises SettingsError where they cannot be used, having changed nothing."""
     admin_token: Callable[[], SecretStr | None] = _nothing

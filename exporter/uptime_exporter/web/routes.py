@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+from collections.abc import Sequence
 from email.utils import formatdate
 
 from starlette.applications import Starlette
@@ -75,8 +76,10 @@ class _Routes:
         return await _compressed(request, html, "text/html; charset=utf-8", headers)
 
     async def metrics(self, request: Request) -> Response:
-        body, content_type = self._backend.render(", ".join(request.headers.getlist("accept")))
-        return await _compressed(request, body, content_type, {"Vary": "Accept, Accept-Encoding"})
+        gzip = takes_gzip(_listed(request, "accept-encoding"))
+        parts, content_type = await self._backend.render(_listed(request, "accept"), gzip=gzip)
+        headers = {"Vary": "Accept, Accept-Encoding", "Content-Type": content_type}
+        return _InParts(parts, headers | ({"Content-Encoding": "gzip"} if gzip else {}))
 
     async def health(self, _request: Request) -> Response:
         status, body = answers.health(self._backend)
@@ -155,13 +158,32 @@ def _json(body: answers.Json, status: int = 200, headers: dict[str, str] | None 
 async def _compressed(request: Request, body: bytes, content_type: str, headers: dict[str, str]) -> Response:
     """Answer with gzip at its fastest where the client takes it: a tenth of the time of its best."""
     headers = {"Vary": "Accept-Encoding", **headers, "Content-Type": content_type}
-    if takes_gzip(", ".join(request.headers.getlist("accept-encoding"))):
+    if takes_gzip(_listed(request, "accept-encoding")):
         headers["Content-Encoding"] = "gzip"
         if len(body) < LARGE:
             body = gzip.compress(body, 1, mtime=0)
         else:
             body = await asyncio.to_thread(gzip.compress, body, 1, mtime=0)
     return Response(body, headers=headers)
+
+
+def _listed(request: Request, header: str) -> str:
+    """Return a header's values, wherever they were put, as one list."""
+    return ", ".join(request.headers.getlist(header))
+
+
+class _InParts(Response):
+    """A body that is sent part by part, each when the client has taken most of the one before."""
+
+    def __init__(self, parts: Sequence[bytes], headers: dict[str, str]) -> None:
+        self._parts = parts
+        super().__init__(headers={**headers, "Content-Length": str(sum(map(len, parts)))})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - by ASGI
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for part in self._parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def takes_gzip(accept_encoding: str) -> bool:

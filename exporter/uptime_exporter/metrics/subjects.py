@@ -1,0 +1,190 @@
+"""What the page is about, one after the other, and when something about it may have changed."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from uptime_exporter import __version__
+from uptime_exporter.ledger.account import Account, Figures, Terms
+from uptime_exporter.ledger.span import State
+from uptime_exporter.metrics.family import Labels
+from uptime_exporter.monitor import Circuit, Histogram, Watch, all_up
+
+APP = "uptime-exporter"
+"""The `app` label of what the exporter itself holds."""
+
+ITEM = TypeVar("ITEM")
+SUBJECT_co = TypeVar("SUBJECT_co", covariant=True)
+
+
+@dataclass(slots=True)
+class Reloads:
+    """What became of the latest reload of the settings."""
+
+    successful: bool
+    at: float
+    """Unix time of the latest successful one, the start included."""
+
+
+class Watching(Protocol):
+    """The part of the monitor that is published."""
+
+    @property
+    def watches(self) -> Mapping[str, Watch]:
+        """Target → what is known of it."""
+
+    @property
+    def lateness(self) -> Histogram:
+        """Seconds from when a probe was due to when it began."""
+
+
+class Books(Protocol):
+    """The part of the ledger that is published."""
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """Promise → its account."""
+
+    def totals(self, name: str) -> Mapping[State, int]:
+        """Return a promise's totals in milliseconds, as they are on the disk."""
+
+    @property
+    def write_failures(self) -> int:
+        """Commits that failed since the start."""
+
+
+class Source(Protocol[ITEM, SUBJECT_co]):
+    """Tells what there is to publish of one kind, and spares the reading of what has not changed."""
+
+    def items(self) -> Sequence[tuple[Labels, ITEM]]:
+        """Return everything there is now, by the label values that name it."""
+
+    def stamp(self, item: ITEM) -> object:
+        """Return a value that is another one whenever anything said about the item may be another."""
+
+    def subject(self, item: ITEM, stamp: Any) -> SUBJECT_co:
+        """Return what the families read, at that stamp of it."""
+
+
+class Targets:
+    """The targets that are watched.
+
+    Attributes:
+        verdicts: Target → whether it is up, as its stamp said last.
+
+    """
+
+    def __init__(self, monitor: Watching) -> None:
+        self._monitor = monitor
+        self.verdicts: dict[str, bool | None] = {}
+
+    def items(self) -> Sequence[tuple[Labels, Watch]]:
+        """Return the watches."""
+        watches = self._monitor.watches
+        self.verdicts = dict.fromkeys(watches)
+        return [((name,), watch) for name, watch in watches.items()]
+
+    def stamp(self, item: Watch) -> object:
+        """Return its count of changes, and whether it is up: a verdict gets stale without any change."""
+        up = self.verdicts[item.name] = item.up
+        return item.changes, up
+
+    def subject(self, item: Watch, _stamp: object) -> Watch:
+        """Return the watch."""
+        return item
+
+
+class Circuits:
+    """The circuits that the exporter itself holds: one for each target."""
+
+    def __init__(self, monitor: Watching) -> None:
+        self._monitor = monitor
+
+    def items(self) -> Sequence[tuple[Labels, Circuit]]:
+        """Return the circuits."""
+        return [((APP, watch.circuit.name), watch.circuit) for watch in self._monitor.watches.values()]
+
+    def stamp(self, item: Circuit) -> object:
+        """Return its count of changes."""
+        return item.changes
+
+    def subject(self, item: Circuit, _stamp: object) -> Circuit:
+        """Return the circuit."""
+        return item
+
+
+class Promise(NamedTuple):
+    """An account, with what the page says beside it."""
+
+    terms: Terms
+    targets: Mapping[str, float]
+    """Those that are watched → 1."""
+    up: bool | None
+    totals: Mapping[State, int]
+    figures: Figures
+
+
+class Promises:
+    """The promises of the settings."""
+
+    def __init__(self, books: Books, targets: Targets) -> None:
+        self._books = books
+        self._targets = targets
+        self._watched: list[str] = []
+        self._generation = 0
+
+    def items(self) -> Sequence[tuple[Labels, Account]]:
+        """Return the accounts."""
+        watched = list(self._targets.verdicts)
+        if watched != self._watched:
+            self._watched = watched
+            self._generation += 1
+        return [((name,), account) for name, account in self._books.accounts.items()]
+
+    def stamp(self, item: Account) -> "_Standing":
+        """Return up to where it is settled and written, under which terms, and what is said beside it."""
+        terms, verdicts = item.terms, self._targets.verdicts
+        up = all_up(map(verdicts.get, terms.targets))
+        return terms, up, self._books.totals(item.name), item.settled, item.rewinds, self._generation
+
+    def subject(self, item: Account, stamp: "_Standing") -> Promise:
+        """Return the account with what is said beside it."""
+        (terms, up, totals, *_), watched = stamp, self._targets.verdicts
+        return Promise(terms, {t: 1.0 for t in terms.targets if t in watched}, up, totals, item.figures())
+
+
+_Standing = tuple[Terms, bool | None, Mapping[State, int], int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """The exporter itself."""
+
+    monitor: Watching
+    books: Books
+    reloads: Reloads
+
+    @property
+    def build(self) -> Labels:
+        """Versions of the exporter and of Python."""
+        return __version__, platform.python_version()
+
+
+class Itself:
+    """The one exporter there is, of which some number has always changed."""
+
+    def __init__(self, exporter: Exporter) -> None:
+        self._exporter = exporter
+
+    def items(self) -> Sequence[tuple[Labels, Exporter]]:
+        """Return the exporter."""
+        return [((), self._exporter)]
+
+    def stamp(self, _item: Exporter) -> object:
+        """Return a value like no other."""
+        return object()
+
+    def subject(self, item: Exporter, _stamp: object) -> Exporter:
+        """Return the exporter."""
+        return item

@@ -1,0 +1,123 @@
+"""What a page costs: as much as has changed, and never more than a moment at a time."""
+
+import asyncio
+import gzip
+from collections.abc import Mapping, Sequence
+
+from support.loop import FakeClock
+from support.published import Situation
+from uptime_exporter.metrics import Exposition, Reloads
+from uptime_exporter.metrics.family import Kind, counter, gauges
+from uptime_exporter.metrics.sheet import Sheet
+from uptime_exporter.settings import TcpTarget
+
+DOOR = TcpTarget(host="door.test", port=1)
+
+
+class Shelf:
+    """A source whose subjects are numbers; it notes which of them are read."""
+
+    def __init__(self, numbers: Mapping[str, int]) -> None:
+        self.numbers = dict(numbers)
+        self.read: list[str] = []
+
+    def items(self) -> Sequence[tuple[tuple[str], str]]:
+        return [((name,), name) for name in self.numbers]
+
+    def stamp(self, item: str) -> object:
+        return self.numbers[item]
+
+    def subject(self, item: str, _stamp: object) -> int:
+        self.read.append(item)
+        return self.numbers[item]
+
+
+KIND: Kind[int] = Kind(
+    ("name",),
+    (
+        counter("number_total", "It.", lambda n: n),
+        gauges("digits", "Its last and its first digit.", ("which",), lambda n: {"last": n % 10, "first": n}),
+    ),
+)
+LINES = (
+    ('number_total{name="\0000\0"} \0001\0\n',),
+    ('digits{name="\0000\0",which="\0001\0"} \0002\0\n',),
+)
+
+
+def text(sheet: Sheet) -> str:
+    for _ in sheet.refresh():
+        pass
+    return b"".join(part for place in range(2) for part in sheet.samples(place)).decode()
+
+
+def test_only_what_has_changed_is_read() -> None:
+    """A subject whose stamp is the same keeps its text."""
+    shelf = Shelf({"a": 1, "b": 2})
+    sheet = Sheet(KIND, shelf, LINES)
+    text(sheet)
+    shelf.read.clear()
+    shelf.numbers["b"] = 30
+
+    assert text(sheet) == (
+        'number_total{name="a"} 1.0\n'
+        'number_total{name="b"} 30.0\n'
+        'digits{name="a",which="last"} 1.0\n'
+        'digits{name="a",which="first"} 1.0\n'
+        'digits{name="b",which="last"} 0.0\n'
+        'digits{name="b",which="first"} 30.0\n'
+    )
+    assert shelf.read == ["b"]
+
+
+def test_subjects_come_and_go() -> None:
+    """None leaves its samples to another one."""
+    shelf = Shelf({"a": 1, "b": 2, "c": 3})
+    sheet = Sheet(KIND, shelf, LINES)
+    text(sheet)
+    del shelf.numbers["a"]
+
+    assert text(sheet).startswith('number_total{name="b"} 2.0\nnumber_total{name="c"} 3.0\ndigits{name="b"')
+
+
+def crowd(number: int) -> tuple[Situation, Exposition]:
+    situation = Situation(FakeClock())
+    for n in range(number):
+        situation.watch(f"t{n}", DOOR)
+    return situation, Exposition(situation, situation, Reloads(successful=True, at=0.0), process=False)
+
+
+async def test_a_long_page_lets_others_go_on() -> None:
+    """While it is made, the event loop turns: a probe that is due begins."""
+    _, page = crowd(500)
+    turns = 0
+
+    async def probe() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    probing = asyncio.create_task(probe())
+    await page.serve("")
+    probing.cancel()
+
+    assert turns > 10
+
+
+async def test_pages_that_are_asked_for_at_once_are_whole() -> None:
+    """What changes while one of them is made is in it altogether or not at all."""
+    situation, page = crowd(500)
+    asked = [asyncio.create_task(page.serve("", gzip=n % 2 == 0)) for n in range(4)]
+    while not all(task.done() for task in asked):
+        await asyncio.sleep(0)
+        situation.happen("t499")
+        situation.clock.pass_time(-30)
+
+    for number, task in enumerate(asked):
+        parts, _ = await task
+        body = b"".join(parts) if number % 2 else gzip.decompress(b"".join(parts))
+        said = dict(line.rsplit(" ", 1) for line in body.decode().splitlines() if not line.startswith("#"))
+        probes = said['uptime_probes_total{target="t499"}']
+        assert said['uptime_probe_attempts_total{target="t499"}'] == probes
+        assert said['uptime_probe_duration_seconds_count{target="t499"}'] == probes
