@@ -68,7 +68,7 @@ class RetryBudget:
     def __init__(self, share: float = 0.1, reserve: float = 10.0) -> None:
         if not 0 <= share <= 1 or reserve < 1:
             raise ValueError(
-                f"a retry budget needs a share in 0-1 and a reserve of 1 or more, not {share}, {reserve}"
+                f"retry budget: share must be in 0-1 and reserve at least 1, not {share}, {reserve}"
             )
         self.share = share
         self.reserve = reserve

@@ -1,0 +1,226 @@
+"""Many callers at once: threads that are switched everywhere, and a loop that runs what is ready in any order."""
+
+import asyncio
+import contextlib
+import random
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextvars import Context
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeVarTuple, Unpack
+
+import pytest
+
+from support.loop import FakeClock, FakeLoop
+from uptime_exporter.reliability.breaker import CircuitBreaker, CircuitOpenError
+from uptime_exporter.reliability.retry import Retry, RetryBudget
+
+if TYPE_CHECKING:
+    from uptime_exporter.reliability.gate import Transition
+
+THREADS = 8
+CALLS = 2000
+
+
+Ts = TypeVarTuple("Ts")
+
+
+class Broken(Exception):  # noqa: N818 - what broke, not an error's name
+    """What a dependency in trouble raises."""
+
+
+@pytest.fixture
+def _switched_everywhere() -> Iterator[None]:
+    """Let the interpreter change threads as often as it can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+def at_once(work: Callable[[int], None]) -> None:
+    """Run *work* in all threads, each with its number, beginning together."""
+    start = threading.Barrier(THREADS)
+    errors: list[BaseException] = []
+
+    def run(number: int) -> None:
+        try:
+            start.wait()
+            work(number)
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+@pytest.mark.usefixtures("_switched_everywhere")
+def test_no_call_is_lost_between_threads() -> None:
+    """Each call is counted once, closed and open, on the short way and on the long one."""
+    for breaker in (CircuitBreaker("c", failure_threshold=10**9), CircuitBreaker("c", failure_rate=1.0)):
+
+        def work(number: int, breaker: CircuitBreaker = breaker) -> None:
+            guarded = breaker(len)
+            for n in range(CALLS):
+                with contextlib.suppress(TypeError):
+                    guarded(() if (n + number) % 3 else None)  # type: ignore[arg-type]
+
+        at_once(work)
+        breaker.force_open()
+
+        def refused(_: int, breaker: CircuitBreaker = breaker) -> None:
+            for _ in range(CALLS):
+                with pytest.raises(CircuitOpenError):
+                    breaker.call(len, ())
+
+        at_once(refused)
+        calls = breaker.calls
+        assert calls["success"] + calls["failure"] == THREADS * CALLS
+        assert calls["rejected"] == THREADS * CALLS
+
+
+@pytest.mark.usefixtures("_switched_everywhere")
+def test_one_thread_tries() -> None:
+    """However many arrive in the moment of recovery, again and again."""
+    clock = FakeClock()
+    told: list[Transition] = []
+    breaker = CircuitBreaker("c", failure_threshold=1, clock=clock.monotonic, listeners=(told.append,))
+    rounds = 50
+    inside, most = 0, 0
+    meet = threading.Barrier(THREADS, action=lambda: clock.pass_time(60))
+    guard = threading.Lock()
+
+    def trial() -> None:
+        nonlocal inside, most
+        with guard:
+            inside += 1
+            most = max(most, inside)
+        sum(range(200))
+        with guard:
+            inside -= 1
+        raise Broken
+
+    with pytest.raises(Broken):
+        breaker.call(trial)
+
+    def work(_: int) -> None:
+        for _ in range(rounds):
+            meet.wait()
+            with contextlib.suppress(CircuitOpenError, Broken):
+                breaker.call(trial)
+
+    at_once(work)
+    assert most == 1
+    assert breaker.calls == {"success": 0, "failure": 1 + rounds, "rejected": rounds * (THREADS - 1)}
+    assert Counter(change.after for change in told) == {"open": 1 + rounds, "half_open": rounds}
+
+
+@pytest.mark.usefixtures("_switched_everywhere")
+def test_a_budget_is_not_overdrawn_by_threads() -> None:
+    """What was saved is taken once."""
+    budget = RetryBudget(share=0, reserve=100)
+    retry = Retry("c", retries=1, backoff=0, budget=budget)
+
+    def fail() -> None:
+        raise ConnectionError
+
+    def work(_: int) -> None:
+        for _ in range(100):
+            with pytest.raises(ConnectionError):
+                retry.call(fail)
+
+    at_once(work)
+    assert retry.retries == {"success": 0, "failure": 100, "deadline": 0, "budget": THREADS * 100 - 100}
+
+
+class ShuffledLoop(FakeLoop):
+    """Runs what is ready in an order that only the seed knows."""
+
+    def __init__(self, clock: FakeClock, seed: int) -> None:
+        self.chance = random.Random(seed)
+        super().__init__(clock)
+
+    def call_soon(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        return self.call_later(self.chance.random() * 1e-3, callback, *args, context=context)
+
+
+class Crowd:
+    """Tasks that call a dependency in trouble, each as patient as chance has it."""
+
+    def __init__(self, clock: FakeClock, seed: int) -> None:
+        self.clock = clock
+        self.chance = random.Random(-seed)
+        self.told: list[Transition] = []
+        self.seen = Counter[str]()
+        self.trials: set[float] = set()
+        self.breaker = CircuitBreaker(
+            "c",
+            failure_threshold=3,
+            recovery_timeout=5,
+            trial_timeout=3,
+            clock=clock.monotonic,
+            wall=clock.wall,
+            listeners=(self.told.append,),
+        )
+        self.ask = self.breaker(self.depend)
+
+    async def depend(self) -> None:
+        began = self.clock.monotonic()
+        if self.breaker.state == "half_open":
+            others = [began - other for other in self.trials]
+            assert min(others, default=3) >= self.breaker.trial_timeout, "two trials at once"
+            self.trials.add(began)
+        try:
+            await asyncio.sleep(self.chance.choice([0, 0, 0.1, 1, 4]))
+        finally:
+            self.trials.discard(began)
+        if self.chance.random() < 0.6:
+            raise Broken
+
+    async def outcome(self) -> str:
+        was_closed = self.breaker.state == "closed"
+        try:
+            async with asyncio.timeout(self.chance.choice([0.5, 2, 10])):
+                await self.ask()
+        except Broken:
+            return "failure"
+        except TimeoutError:
+            return "cancelled"
+        except CircuitOpenError:
+            return "rejected although closed" if was_closed else "rejected"
+        return "success"
+
+    async def caller(self) -> None:
+        for _ in range(20):
+            self.seen[await self.outcome()] += 1
+            await asyncio.sleep(self.chance.choice([0, 0.5, 2]))
+
+    async def gather(self) -> None:
+        await asyncio.gather(*(self.caller() for _ in range(10)))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_order_of_tasks_keeps_the_promises(seed: int) -> None:
+    """One trial at a time, none refused while closed, and every call counted once, however tasks are mixed."""
+    clock = FakeClock()
+    loop = ShuffledLoop(clock, seed)
+    crowd = Crowd(clock, seed)
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(crowd.gather())
+
+    assert crowd.seen.total() == 200
+    assert crowd.breaker.calls == {name: crowd.seen[name] for name in ("success", "failure", "rejected")}
+    assert "rejected although closed" not in crowd.seen
+    assert crowd.breaker.transitions == {
+        name: sum(change.after == name for change in crowd.told) for name in ("closed", "open", "half_open")
+    }
+    for change, following in pairwise(crowd.told):
+        assert change.after == following.before
