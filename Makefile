@@ -1,5 +1,6 @@
 # make run     the demo, with the exporter watching it
 # make test    everything that decides whether a change is good
+# make stack   the whole stack on a container engine: up, killed, stopped, up again
 # make check   the part of it that runs no test: style, types, direction of imports
 # make bench   what things cost, measured here, written to tests/bench/README.md
 # make lock    take in new versions of what is depended on
@@ -15,7 +16,7 @@ TOOLS := .cache/tools
 export PATH := $(CURDIR)/$(TOOLS)/usr/bin:$(PATH):/usr/sbin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 
-.PHONY: help run test check bench format lock clean database prometheus alertmanager curl
+.PHONY: help run test stack check bench format lock clean database prometheus alertmanager curl
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -25,6 +26,9 @@ run: $(BIN)/.ready database
 
 test: check database prometheus alertmanager curl
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+stack: $(BIN)/.ready
+	tests/stack/prove
 
 check: $(BIN)/.ready
 	$(BIN)/ruff check
