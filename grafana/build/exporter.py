@@ -36,7 +36,7 @@ def now() -> list[Panel]:
             span=3,
         ),
         single(
-            "Failed ledger commits, 10 min",
+            "Failed commits, 10 min",
             f"Red: {limits.LEDGER_FAILURES:g} or more (UptimeLedgerFailing); a crash now would lose what is not "
             "written. See whether its disk is full or read-only.",
             Look("none", 0, look.at_most(1, limits.LEDGER_FAILURES)),
@@ -156,7 +156,7 @@ def books() -> list[Panel]:
             "Time that nobody saw",
             "Seconds of each step of which nothing is known, of the promise that is worst off. While it was stopped, "
             "that is booked when it comes back. Half of a half hour and more: UptimeMonitorBlind.",
-            Look("s", 0, lowest=0),
+            Look("s", 1, lowest=0),
             Query(f"max(increase(uptime_sla_unknown_seconds_total{{{HERE}}}{STEP}))", "unknown", look.PINK),
             bars=True,
             span=8,

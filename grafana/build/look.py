@@ -88,6 +88,6 @@ PROMISE_WORDS = {2: ("✓ kept", GOOD), 1: ("! below so far", SOON), 0: ("✗ BR
 YES_WORDS = {1: ("✓ yes", GOOD), 0: ("✗ NO", BAD)}
 
 COUNT = Look("none")
-SECONDS = Look("s", 3, lowest=0)
-RATE = Look("reqps", 2, lowest=0)
+SECONDS = Look("s", 1, lowest=0)
+RATE = Look("reqps", 3, lowest=0)
 RATIO = Look("percentunit", 3)

@@ -8,6 +8,8 @@ from grafana.build.parts import Column, Panel, Query, events, lines, rows, timel
 SLA = f'{HERE}, sla=~"$sla"'
 PROMISE = "on (job, instance, sla)"
 LEFT = f"uptime_sla_error_budget_remaining_ratio{{{SLA}}}"
+FEW = f"on (sla) bottomk(20, min by (sla) (last_over_time({LEFT}[1d] @ end())))"
+"""The promises that are worst off: as many as curves can be told apart."""
 WORST = f"bottomk(1, {LEFT})"
 SEEN = f"uptime_sla_availability_ratio{{{SLA}}}"
 OBJECTIVE = f"uptime_sla_objective_ratio{{{SLA}}}"
@@ -19,6 +21,12 @@ LONG_OPEN = (
 )
 FAILED_CHECKS = f"max(target:uptime_probe_failures:ratio1h{{{HERE}}})"
 FAILED_REQUESTS = 'max(app:uptime_request_failures:ratio5m{job=~"$job"} or job:api_request_failures:ratio5m{job=~"$job"})'
+CIRCUITS = (
+    f'max by (app, circuit) (max_over_time(uptime_circuit_state{{{HERE}, state=~"open|half_open"}}[$__range] @ end()))'
+)
+SHOWN_CIRCUITS = f"({CIRCUITS} > 0 or {CIRCUITS} and on () (count({CIRCUITS}) <= 10))"
+"""Of many circuits only those that opened: the others say nothing, and fill pages."""
+
 DRAIN = f"uptime_shutdown_seconds{{{HERE}}}"
 DRAIN_TIMEOUT = 'ALERTS{alertname="UptimeShutdownTimeout", alertstate="firing"}'
 
@@ -29,7 +37,7 @@ def five() -> list[Panel]:
     """Return the seed's five key metrics as verdicts."""
     return [
         verdict(
-            "1 Uptime (the promise that is worst off)",
+            "1 Uptime, worst promise",
             "Availability over the promise's rolling window. Red: the error budget is overspent and UptimeSLABreached "
             "fires; follow its runbook, and stop risky changes until budget has grown back. Orange: below the "
             "objective in the time seen so far, though the whole window's budget is not spent.",
@@ -54,7 +62,7 @@ def five() -> list[Panel]:
             span=4,
         ),
         verdict(
-            "3 Check success, last hour",
+            "3 Check success, 1 h",
             "Part of the last hour's probes that found the worst target up. Red: below "
             f"{1 - limits.CHECK_FAILURES:.0%} (UptimeCheckSuccessLow); orange: below the aim of "
             f"{limits.TARGET_CHECK_SUCCESS:.0%}. Open the target's dashboard: failures by reason say what to do.",
@@ -72,7 +80,7 @@ def five() -> list[Panel]:
             span=4,
         ),
         verdict(
-            "4 Request failures, last 5 min",
+            "4 Request failures, 5 min",
             "Part of the requests that failed, in the application that is worst off. Red: more than "
             f"{limits.REQUEST_FAILURES:.0%} (UptimeRequestFailureRateHigh fires from five failures on); orange: more "
             f"than the aim of {limits.TARGET_REQUEST_FAILURES:.1%}. Open the application's dashboard for the route.",
@@ -87,7 +95,7 @@ def five() -> list[Panel]:
             span=5,
         ),
         verdict(
-            "5 Slowest latest shutdown",
+            "5 Latest shutdown",
             "What the latest drain of an application took. Red: one reached its time limit within the last hour "
             "(UptimeShutdownTimeout), so that requests were cut off; its runbook says how to find them. Orange: longer "
             f"than the aim of {limits.TARGET_SHUTDOWN_SECONDS:g} s.",
@@ -153,7 +161,7 @@ def budgets() -> list[Panel]:
             "budget itself. Dashed: spent evenly over the window. A line below the dashed one will not last: see which "
             "tier burns, and which target. Below 0 the promise is broken.",
             Look("percentunit", 1, ((look.LOWEST, look.BAD), (0.0, look.GOOD))),
-            Query(f"1 - {spent}", "{{sla}}"),
+            Query(f"1 - {spent} and {FEW}", "{{sla}}"),
             Query(
                 f"clamp_min(1 - (time() - ${{__from:date:seconds}}) / max(uptime_sla_window_seconds{{{SLA}}}), 0)",
                 "spent evenly",
@@ -167,7 +175,7 @@ def budgets() -> list[Panel]:
             "Availability over the promise's rolling window, and dashed what is promised. Below the dashed line the "
             "promise is broken, unless the window is not yet full: then see the budget.",
             PERCENT,
-            Query(f"min by (sla) ({SEEN})", "{{sla}}"),
+            Query(f"min by (sla) ({SEEN}) and {FEW}", "{{sla}}"),
             Query(f"max({OBJECTIVE})", "objective", look.UNKNOWN, dashed=True),
             Query(f"min({OBJECTIVE}) < max({OBJECTIVE})", "lowest objective", look.UNKNOWN, dashed=True),
             height=9,
@@ -185,7 +193,8 @@ def burns() -> list[Panel]:
             "says which target to look at first.",
             Look("suffix: x", 1, look.at_most(factor), lowest=0),
             Query(
-                f"max by (sla) (max_over_time(sla:uptime_sla_error_budget:burn{window}{{{SLA}}}[$__rate_interval]))",
+                f"max by (sla) (max_over_time(sla:uptime_sla_error_budget:burn{window}{{{SLA}}}[$__rate_interval]))"
+                f" and {FEW}",
                 "{{sla}}",
             ),
             span=6,
@@ -201,21 +210,24 @@ def history() -> list[Panel]:
         timeline(
             "Circuits",
             "The state of every circuit, the worst of each step: two minutes open are seen at 30 days too. Where one "
-            "is open, calls to what it protects are refused; open the target of that name.",
+            "is open, calls to what it protects are refused; open the target of that name. Of more than ten circuits, "
+            "those that were not closed all the time.",
             look.CIRCUIT_WORDS,
             Query(
                 f'max by (app, circuit) (2 * max_over_time(uptime_circuit_state{{{HERE}, state="open"}}[$__rate_interval])'
-                f' or max_over_time(uptime_circuit_state{{{HERE}, state="half_open"}}[$__rate_interval]))',
+                f' or max_over_time(uptime_circuit_state{{{HERE}, state="half_open"}}[$__rate_interval]))'
+                f" and on (app, circuit) {SHOWN_CIRCUITS}",
                 "{{circuit}} ({{app}})",
             ),
             span=12,
+            nothing="no circuit was open",
         ),
         timeline(
             "Promises, as they were kept",
             "Down where at least one target of the promise was; nothing where nobody knows. Down now: open the targets "
             "below.",
             look.UP_WORDS,
-            Query(f"min by (sla) (min_over_time(uptime_sla_up{{{SLA}}}[$__rate_interval]))", "{{sla}}"),
+            Query(f"min by (sla) (min_over_time(uptime_sla_up{{{SLA}}}[$__rate_interval])) and {FEW}", "{{sla}}"),
             span=12,
         ),
         events(
@@ -232,9 +244,9 @@ def history() -> list[Panel]:
                 link=to(TARGET, target="${__data.fields.Promise}"),
                 link_title="Open the target of this name",
             ),
-            Column("Down for", label="Value", look=Look("s", 0), width=120),
+            Column("Down for", label="Value", look=Look("s", 1), width=120),
             every="1h",
-            span=8,
+            span=9,
             nothing="no outage",
         ),
         rows(
@@ -262,17 +274,17 @@ def history() -> list[Panel]:
             ),
             Column(
                 "Failed probes, range",
-                f"round(sum by (target) (increase(uptime_probe_failures_total{{{HERE}}}[$__range])))",
+                f"round(max by (target) (increase(target:uptime_probe_failures:sum{{{HERE}}}[$__range])))",
             ),
             sort="Failed probes, range",
             descending=True,
-            span=8,
+            span=15,
         ),
         rows(
             "Firing alerts",
             "What fires now. Follow the link to the runbook of each; start with what is critical. None firing and "
             "something wrong all the same: see whether UptimeWatchdog fires.",
-            Column("Alert", label="alertname", link=limits.runbook("${__data.fields.Alert}"), link_title="Runbook"),
+            Column("Alert", label="alertname", width=230, link=limits.runbook("${__data.fields.Alert}"), link_title="Runbook"),
             Column("Severity", label="severity", width=90),
             Column("Promise", label="sla"),
             Column("Target", label="target"),
@@ -280,7 +292,8 @@ def history() -> list[Panel]:
             Column("App", label="app"),
             Column("Firing", f"max by (alertname, severity, sla, target, circuit, app) (ALERTS{{{ALERTS}}})", look=Look("none", words={1: ("⚠ fires", look.BAD)}), painted=True, width=90),
             sort="Severity",
-            span=8,
+            span=24,
+            height=6,
             nothing="no alert fires",
         ),
     ]
@@ -295,15 +308,15 @@ def coverage() -> list[Panel]:
             "Part of the rolling window of which something is known. It falls while the exporter is down, or cannot "
             "ask; time that nobody saw is neither up nor down. If it falls now, open the exporter's dashboard.",
             Look("percentunit", 2, highest=1),
-            Query(f"min by (sla) (uptime_sla_coverage_ratio{{{SLA}}})", "{{sla}}"),
+            Query(f"min by (sla) (uptime_sla_coverage_ratio{{{SLA}}}) and {FEW}", "{{sla}}"),
             height=6,
         ),
         lines(
             "Time that nobody saw",
             "Seconds of each step of which nothing is known, as the ledger has it. Bars that go on mean that the "
             "monitor is blind (UptimeMonitorBlind).",
-            Look("s", 0, lowest=0),
-            Query(f"max by (sla) (increase({unknown}[$__rate_interval]))", "{{sla}}"),
+            Look("s", 1, lowest=0),
+            Query(f"max by (sla) (increase({unknown}[$__rate_interval])) and {FEW}", "{{sla}}"),
             bars=True,
             height=6,
         ),

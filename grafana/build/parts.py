@@ -65,12 +65,13 @@ def verdict(
     bad: Query,
     link: str = "",
     span: int = 4,
+    height: int = 4,
 ) -> stat.Panel:
     """Return a number whose colour and word say which of three questions was answered.
 
     Each question has an answer only where its verdict is true, so limits may be metrics themselves.
     """
-    panel = _dressed(stat.Panel(), title, about, shown, span, 5)
+    panel = _dressed(stat.Panel(), title, about, shown, span, height)
     for ref, query, sign, colour in zip(
         "ABC", (good, soon, bad), "✓!✗", (look.GOOD, look.SOON, look.BAD), strict=True
     ):
@@ -86,7 +87,8 @@ def single(title: str, about: str, shown: Look, expr: str, *, span: int = 4, lin
     panel = _dressed(stat.Panel(), title, about, shown, span, 4).with_target(_instant(expr, "A"))
     if link:
         panel.data_links([_link("Open", link)])
-    return _stat(panel).text_mode(shape.BigValueTextMode.VALUE)
+    _stat(panel).text_mode(shape.BigValueTextMode.VALUE)
+    return panel if shown.steps or shown.words else panel.color_mode(shape.BigValueColorMode.NONE)
 
 
 def text(title: str, about: str, expr: str, legend: str, *, span: int = 4) -> stat.Panel:
@@ -137,10 +139,16 @@ def lines(
 
 
 def timeline(
-    title: str, about: str, words: Mapping[int, look.Word], *queries: Query, span: int = 24, height: int = 7
+    title: str,
+    about: str,
+    words: Mapping[int, look.Word],
+    *queries: Query,
+    span: int = 24,
+    height: int = 8,
+    nothing: str = "? unknown",
 ) -> statetimeline.Panel:
     """Return states over time, a row for each; where nothing is known there is nothing."""
-    shown = Look("none", words=words, nothing="? unknown")
+    shown = Look("none", words=words, nothing=nothing)
     panel = _dressed(statetimeline.Panel(), title, about, shown, span, height)
     for ref, query in zip(REF_IDS, queries, strict=False):
         panel.with_target(_range(query.expr, ref).legend_format(query.legend))
@@ -149,7 +157,7 @@ def timeline(
         .show_value(shape.VisibilityMode.AUTO)
         .row_height(0.8)
         .fill_opacity(80)
-        .per_page(15)
+        .per_page(10)
         .legend(_legend(shape.LegendDisplayMode.LIST))
         .tooltip(_tooltip())
     )
@@ -206,7 +214,7 @@ def _columns(
     panel.with_transformation(model.DataTransformerConfig(id_val="organize", options=options))
     for column in columns:
         panel.override_by_name(column.name, _cells(column))
-    return panel.cell_height(shape.TableCellHeight.SM).show_header(True)
+    return panel.cell_height(shape.TableCellHeight.SM).show_header(True).min_width(60)
 
 
 def _cells(column: Column) -> list[model.DynamicConfigValue]:
@@ -214,7 +222,9 @@ def _cells(column: Column) -> list[model.DynamicConfigValue]:
     properties: dict[str, Any] = {}
     if column.width:
         properties["custom.width"] = column.width
-    if column.expr or column.label in ("Value", "Time"):
+    if not column.expr and column.label not in ("Value", "Time"):
+        properties["noValue"] = "\N{EN DASH}"  # the panel's own word is for an empty table
+    else:
         properties |= {"unit": shown.unit, "decimals": shown.decimals, "noValue": shown.nothing}
         properties |= {"mappings": shown.mappings(), "thresholds": shown.thresholds().build()}
     if column.painted:

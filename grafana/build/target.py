@@ -24,7 +24,7 @@ def now() -> list[Panel]:
             f"min(2 * uptime_target_up{{{IT}}} - uptime_target_degraded{{{IT}}})",
         ),
         single(
-            "Success of the last 100 checks",
+            "Last 100 checks",
             "Part of them that found it up; those that say nothing do not count. Red: fewer than "
             f"{1 - limits.CHECK_FAILURES:.0%}; orange: fewer than the aim of {limits.TARGET_CHECK_SUCCESS:.0%}. See "
             "failures by reason.",
