@@ -49,7 +49,9 @@ class App:
         self._stop = asyncio.Event()
         self._forced = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._drain = GracefulShutdown(self._settings.shutdown_timeout)
+        self._drain = GracefulShutdown(
+            self._settings.shutdown_timeout, record=self._settings.ledger.with_suffix(".shutdowns.json")
+        )
         self._books = Bookkeeper(self._settings.ledger, clock)
         self._monitor = Monitor(clock, build_probe, self._take)
 
@@ -67,8 +69,8 @@ class App:
         _allow_many_sockets()
         listener = listen(self._settings.listen)
         server = Server(create_app(self._backend(listener)), listener, self._drain)
-        self._books.open(*_kept(self._settings))
         with self._signals(server):
+            self._books.open(*_kept(self._settings))
             await self._watch(self._settings)
             keeping = asyncio.create_task(self._books.run(), name="ledger")
             await server.start()

@@ -55,12 +55,14 @@ class GracefulShutdown:
     Attributes:
         shutdown_timeout: Seconds from `begin` that requests in flight get.
         active_requests: How many there are.
+        is_shutting_down: Whether new requests are sent away.
 
     """
 
     def __init__(self, timeout: float = 30.0, *, record: Path | None = None) -> None:
         self.shutdown_timeout = timeout
         self.active_requests = 0
+        self.is_shutting_down = False
         self._record = Record(record)
         self._signals = Signals(self._told, lambda: self._record.begin(timeout))
         self._websockets: set[WebSocket] = set()
@@ -75,11 +77,6 @@ class GracefulShutdown:
         self._ending: asyncio.Task[None] | None = None
         self._last_resort: asyncio.TimerHandle | None = None
         self._errands: set[asyncio.Task[None]] = set()
-
-    @property
-    def is_shutting_down(self) -> bool:
-        """Whether new requests are sent away."""
-        return self._deadline is not None
 
     @property
     def active_websockets(self) -> int:
@@ -116,9 +113,10 @@ class GracefulShutdown:
 
     def begin(self) -> None:
         """Send new requests away from now on; a second call changes nothing. To be called on the loop."""
-        if self._deadline is not None:
+        if self.is_shutting_down:
             return
         loop = asyncio.get_running_loop()
+        self.is_shutting_down = True
         self._deadline = loop.time() + self.shutdown_timeout
         self._record.begin(self.shutdown_timeout)
         self._begun.set()
@@ -159,7 +157,7 @@ class GracefulShutdown:
         self.active_requests -= 1
         if task is not None:
             self._tasks.discard(task)
-        if self._deadline is not None:
+        if self.is_shutting_down:
             self._notice()
 
     def enter_websocket(self, websocket: WebSocket, task: asyncio.Task[object] | None = None) -> None:
@@ -268,42 +266,41 @@ class DrainMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on what is none."""
-        match scope["type"]:
-            case "http" if self._drain.is_shutting_down:
-                await self._refusal(scope, receive, self._as_refusal(scope, send))
-            case "http":
-                await self._counted(scope, receive, send)
-            case "websocket" if self._drain.is_shutting_down:
-                await receive()
-                await send({"type": "websocket.close", "code": SERVICE_RESTART})
-            case "websocket":
-                await self._ended_in_time(scope, receive, send)
-            case "lifespan":
-                await self._between_signals(scope, receive, send)
-            case _:
-                await self._app(scope, receive, send)
+        kind = scope["type"]
+        if kind == "http" and not self._drain.is_shutting_down:
+            await self._counted(scope, receive, send)
+        elif kind == "http":
+            await self._refusal(scope, receive, self._as_refusal(scope, send))
+        elif kind == "websocket" and self._drain.is_shutting_down:
+            await receive()
+            await send({"type": "websocket.close", "code": SERVICE_RESTART})
+        elif kind == "websocket":
+            await self._ended_in_time(scope, receive, send)
+        elif kind == "lifespan":
+            await self._between_signals(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
+        drain, task, started = self._drain, asyncio.current_task(), False
 
         def last_on_its_connection(message: Message) -> Awaitable[None]:
             nonlocal started
             started = True
-            if self._drain.is_shutting_down and message["type"] == "http.response.start":
+            if drain.is_shutting_down and message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", ()), *_closing(scope)]}
             return send(message)
 
-        task = asyncio.current_task()
-        self._drain.enter(task)
+        drain.enter(task)
         try:
             await self._app(scope, receive, last_on_its_connection)
         except asyncio.CancelledError:
-            if started or not self._drain.forgives(task):
-                self._drain.note_cancelled()
+            if started or not drain.forgives(task):
+                drain.note_cancelled()
                 raise
             await self._refusal(scope, receive, self._as_refusal(scope, send))
         finally:
-            self._drain.leave(task)
+            drain.leave(task)
 
     async def _ended_in_time(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket, task = WebSocket(receive, send), asyncio.current_task()

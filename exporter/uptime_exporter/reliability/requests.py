@@ -68,12 +68,16 @@ class RequestAccounting:
         code = request.code or request.unanswered()
         if code >= SERVER_ERROR or (request.error is not None and not request.gone):
             self.failures += 1
+        self.count_one(method, route, code, (request.done or self.clock()) - began)
+
+    def count_one(self, method: str, route: str, code: int, seconds: float) -> None:
+        """Count a request of which all is known already."""
         key = (method if method in METHODS else OTHER, route, code)
         self._requests[key] = self._requests.get(key, 0) + 1
-        seconds = self._durations.get(route)
-        if seconds is None:
-            seconds = self._durations[route] = Histogram(self._bounds)
-        seconds.observe((request.done or self.clock()) - began)
+        durations = self._durations.get(route)
+        if durations is None:
+            durations = self._durations[route] = Histogram(self._bounds)
+        durations.observe(seconds)
 
 
 class RequestMiddleware:
@@ -105,16 +109,15 @@ class RequestMiddleware:
 class _Request:
     """One request, as the application sees it."""
 
-    __slots__ = ("clock", "code", "done", "error", "gone", "receive", "send")
+    code = 0
+    done = 0.0
+    gone = False
+    error: BaseException | None = None
 
     def __init__(self, receive: Receive, send: Send, clock: Callable[[], float]) -> None:
         self.receive = receive
         self.send = send
         self.clock = clock
-        self.code = 0
-        self.done = 0.0
-        self.gone = False
-        self.error: BaseException | None = None
 
     async def hear(self) -> Message:
         message = await self.receive()

@@ -3,7 +3,7 @@
 Starlette and FastAPI leave the route in the scope, relative to where its application is mounted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from uptime_exporter.reliability.asgi import Scope
@@ -13,6 +13,8 @@ UNMATCHED = "unmatched"
 
 SOMEWHERE = "*"
 """In place of a mount that cannot be found again."""
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Routes:
@@ -25,8 +27,8 @@ class Routes:
     def template(self, scope: Scope) -> str:
         """Return the template of the route that *scope* ended up at, such as ``/items/{id}``."""
         route = scope.get("route")
-        if (fastapi := scope.get("fastapi")) is not None:
-            route = _included(fastapi.get("effective_route_context"), route)
+        if (context := scope.get("fastapi", _NOTHING).get("effective_route_context")) is not None:
+            route = _included(context, route)
         known = self._relative.get(id(route))
         if known is None:
             known = self._relative[id(route)] = (route, _path_of(route))
@@ -47,14 +49,14 @@ class Routes:
 
 def _included(context: Any, route: Any) -> Any:
     """Return what knows the whole path: a route that FastAPI includes from a router knows its own part only."""
-    if context is None or (route is not None and getattr(context, "original_route", None) is not route):
+    if route is not None and getattr(context, "original_route", None) is not route:
         return route
     return getattr(context, "starlette_route", None) or context
 
 
 def _outermost(scope: Scope) -> Iterable[Any]:
     """Yield the routes from which mounts lead on; those of FastAPI's included routers stand apart."""
-    context = scope.get("fastapi", {}).get("effective_route_context")
+    context = scope.get("fastapi", _NOTHING).get("effective_route_context")
     if (included := getattr(context, "starlette_route", None)) is not None:
         yield included
     yield from getattr(scope.get("router"), "routes", ())
