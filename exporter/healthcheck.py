@@ -19,7 +19,8 @@ def main(port: str = "10999", path: str = "/health") -> int:
     except OSError as error:
         status = str(error)
     sys.stdout.write(f"{status}\n")
-    return 0 if status.split(" ")[1:2] == ["200"] else 1
+    version, _, rest = status.partition(" ")
+    return 0 if version.startswith("HTTP/") and rest.split(" ")[0] == "200" else 1
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 #
 #   secrets.sh [FOLDER]        FOLDER: ../secrets beside this script unless given
 #
-# The folder is closed to everybody else on this machine, and the files in it are open: a service sees its own few, each
-# mounted by itself, and runs as a user whom this machine does not know. No secret is shown.
+# The folder is closed to everybody else on this machine, and the files in it are open: a service runs as a user
+# whom this machine does not know, and sees its own few, each mounted by itself. No secret is shown.
 #
-# What Alertmanager sends with goes into FOLDER/alertmanager by hand; alerts/preflight.sh says what is missing there.
+# What Alertmanager needs goes into FOLDER/alertmanager by hand; alerts/preflight.sh says what is missing there.
 #
 # Read by:   docker-compose.yaml
 # Tested by: ../tests/stack/test_secrets.py

@@ -1,10 +1,11 @@
 #!/bin/bash
-# Gives the database the accounts that others in the stack log in with. MySQL's start script runs it on an empty volume.
+# Gives the database the accounts that the others log in with. MySQL's start script runs it on an empty volume.
 #
 #   uptime   the exporter's: may log in and nothing else
 #   backend  the application's: all of its own database
 #
-# Reads:     /run/secrets/mysql_*_password (letters and digits: stack/secrets.sh made them), MYSQL_ROOT_PASSWORD, MYSQL_DATABASE
+# Reads:     /run/secrets/mysql_*_password (letters and digits: ../secrets.sh makes them), MYSQL_ROOT_PASSWORD,
+#            MYSQL_DATABASE
 # Tested by: ../../tests/stack/prove.py
 set -euo pipefail
 
