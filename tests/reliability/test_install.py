@@ -64,8 +64,9 @@ async def test_five_lines_do(make: Make) -> None:
     """Routes of the application and of the toolkit answer, and what is asked is counted."""
     app = make()
     toolkit = install(app, a_toolkit())
-    app.add_route("/hello/{who}", hello)
-    app.add_route("/explode", explode)
+    add = app.add_api_route if isinstance(app, FastAPI) else app.add_route
+    add("/hello/{who}", hello)
+    add("/explode", explode)
 
     async with client_of(app) as client:
         for path in ("/hello/you", "/hello/me", "/explode", "/nowhere"):

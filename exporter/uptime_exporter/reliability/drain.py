@@ -203,6 +203,15 @@ class GracefulShutdown:
             self._cut_by_server = asyncio.get_running_loop().time() - self._cancelled_at < AT_ONCE
             await self.wait()
 
+    def renew(self) -> None:
+        """Take requests again where the application had ended: a test client starts it many times."""
+        if self._result is None:
+            return
+        self.is_shutting_down = self._cut_off = self._cut_by_server = False
+        self._deadline = self._result = self._ending = self._last_resort = None
+        self._begun, self._over = asyncio.Event(), asyncio.Event()
+        self._cancelled_at = -math.inf
+
     def release_signals(self) -> None:
         """Leave the signals to the server again."""
         self._signals.release()
@@ -327,6 +336,7 @@ class DrainMiddleware:
                 await self._drain.finish()
             return message
 
+        self._drain.renew()
         try:
             await self._app(scope, ending, started)
         finally:
