@@ -92,7 +92,10 @@ def requests() -> list[Panel]:
             "Answers with 5xx of each route. One route: its own defect; all: something that they share, such as a pool "
             "or a circuit.",
             Look("reqps", 3, lowest=0, nothing="no failure"),
-            Query(f'sum by (route, code) (rate(uptime_requests_total{{{IT}, code=~"5.."}}{STEP})) > 0', "{{route}} {{code}}"),
+            Query(
+                f'sum by (route, code) (rate(uptime_requests_total{{{IT}, code=~"5.."}}{STEP})) > 0',
+                "{{route}} {{code}}",
+            ),
             bars=True,
             stacked=True,
         ),
@@ -152,7 +155,8 @@ def calls() -> list[Panel]:
             "adds load.",
             look.RATE,
             Query(
-                f"sum by (policy, outcome) (rate(uptime_retries_total{{{IT}}}{STEP}))", "{{policy}}: {{outcome}}"
+                f"sum by (policy, outcome) (rate(uptime_retries_total{{{IT}}}{STEP}))",
+                "{{policy}}: {{outcome}}",
             ),
         ),
     ]
@@ -168,7 +172,8 @@ def pools() -> list[Panel]:
             "before raising the limit.",
             Look("none", 0, lowest=0, nothing="no pool"),
             Query(
-                f'sum by (pool) (max_over_time(uptime_pool_connections{{{IT}, state="in_use"}}{STEP}))', "{{pool}}"
+                f'sum by (pool) (max_over_time(uptime_pool_connections{{{IT}, state="in_use"}}{STEP}))',
+                "{{pool}}",
             ),
             Query(f"sum by (pool) (uptime_pool_limit{{{IT}}})", "{{pool}}: limit", look.UNKNOWN, dashed=True),
             span=8,
@@ -226,9 +231,7 @@ BOARD = Board(
     title="Uptime / Application",
     about="One application: its requests, its circuits and retries, its pools, and how it shuts down.",
     shows=SHOWS,
-    variables=(
-        Variable("app", "Application", f"label_values({SHOWS[:-1]}, {HERE}}}, app)", several=False),
-    ),
+    variables=(Variable("app", "Application", f"label_values({SHOWS[:-1]}, {HERE}}}, app)", several=False),),
     rows=(
         Row("Now", now()),
         Row("Requests", requests()),

@@ -104,7 +104,8 @@ def beat() -> list[Panel]:
             "internal. Any that go on: the runbook of UptimeMonitorBlind has a step for each.",
             Look("none", 0, lowest=0, nothing="none"),
             Query(
-                f"sum by (reason) (increase(uptime_probe_inconclusive_total{{{HERE}}}{STEP})) > 0", "{{reason}}"
+                f"sum by (reason) (increase(uptime_probe_inconclusive_total{{{HERE}}}{STEP})) > 0",
+                "{{reason}}",
             ),
             bars=True,
             stacked=True,

@@ -15,7 +15,7 @@ TARGET_SHUTDOWN_SECONDS = 30.0
 """What the five key metrics aim at; an alert fires only further away. No rule says these three."""
 
 
-class Missing(LookupError):
+class MissingLimitError(LookupError):
     """A rule no longer says the number that a panel is to show."""
 
 
@@ -39,7 +39,7 @@ def number(alert: str, pattern: str, **labels: str) -> float:
         labels: Those that tell it from others of the same name.
 
     Raises:
-        Missing: No such alert, or it says no such thing.
+        MissingLimitError: No such alert, or it says no such thing.
 
     """
     for rule in rules():
@@ -47,7 +47,9 @@ def number(alert: str, pattern: str, **labels: str) -> float:
             found = re.search(pattern, rule["expr"])
             if found:
                 return float(found[1])
-    raise Missing(f"alerts/rules: {alert} {labels or ''} says nothing like {pattern}; see grafana/build/limits.py")
+    raise MissingLimitError(
+        f"alerts/rules: {alert} {labels or ''} says nothing like {pattern}; see grafana/build/limits.py"
+    )
 
 
 def runbook(alert: str) -> str:

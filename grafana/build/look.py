@@ -55,7 +55,9 @@ class Look:
         nothing = model.SpecialValueMap(
             options=model.DashboardSpecialValueMapOptions(
                 match=model.SpecialValueMatch.NULL_AND_NAN,
-                result=model.ValueMappingResult(text=self.nothing, color=UNKNOWN, index=len(self.words or {})),
+                result=model.ValueMappingResult(
+                    text=self.nothing, color=UNKNOWN, index=len(self.words or {})
+                ),
             )
         )
         if not self.words:

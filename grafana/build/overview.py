@@ -20,10 +20,10 @@ LONG_OPEN = (
     f' and max by (app, circuit) (last_over_time(uptime_circuit_state{{{HERE}, state="closed"}}[5m] offset 5m)) == 0'
 )
 FAILED_CHECKS = f"max(target:uptime_probe_failures:ratio1h{{{HERE}}})"
-FAILED_REQUESTS = 'max(app:uptime_request_failures:ratio5m{job=~"$job"} or job:api_request_failures:ratio5m{job=~"$job"})'
-CIRCUITS = (
-    f'max by (app, circuit) (max_over_time(uptime_circuit_state{{{HERE}, state=~"open|half_open"}}[$__range] @ end()))'
+FAILED_REQUESTS = (
+    'max(app:uptime_request_failures:ratio5m{job=~"$job"} or job:api_request_failures:ratio5m{job=~"$job"})'
 )
+CIRCUITS = f'max by (app, circuit) (max_over_time(uptime_circuit_state{{{HERE}, state=~"open|half_open"}}[$__range] @ end()))'
 SHOWN_CIRCUITS = f"({CIRCUITS} > 0 or {CIRCUITS} and on () (count({CIRCUITS}) <= 10))"
 """Of many circuits only those that opened: the others say nothing, and fill pages."""
 
@@ -43,7 +43,9 @@ def five() -> list[Panel]:
             "objective in the time seen so far, though the whole window's budget is not spent.",
             PERCENT,
             good=Query(f"{SEEN} >= {PROMISE} {OBJECTIVE} and {PROMISE} ({WORST} >= 0)", "kept: {{sla}}"),
-            soon=Query(f"{SEEN} < {PROMISE} {OBJECTIVE} and {PROMISE} ({WORST} >= 0)", "below so far: {{sla}}"),
+            soon=Query(
+                f"{SEEN} < {PROMISE} {OBJECTIVE} and {PROMISE} ({WORST} >= 0)", "below so far: {{sla}}"
+            ),
             bad=Query(f"{SEEN} and {PROMISE} ({WORST} < 0)", "BROKEN: {{sla}}"),
             span=6,
         ),
@@ -54,7 +56,7 @@ def five() -> list[Panel]:
             "target of that name before resetting the circuit.",
             Look("none"),
             good=Query(
-                f"count(uptime_circuit_state{{{HERE}, state=\"closed\"}}) * 0 unless on () ({NOT_CLOSED})",
+                f'count(uptime_circuit_state{{{HERE}, state="closed"}}) * 0 unless on () ({NOT_CLOSED})',
                 "all closed",
             ),
             soon=Query(f"count({NOT_CLOSED}) unless on () ({LONG_OPEN})", "not for long yet"),
@@ -227,7 +229,9 @@ def history() -> list[Panel]:
             "Down where at least one target of the promise was; nothing where nobody knows. Down now: open the targets "
             "below.",
             look.UP_WORDS,
-            Query(f"min by (sla) (min_over_time(uptime_sla_up{{{SLA}}}[$__rate_interval])) and {FEW}", "{{sla}}"),
+            Query(
+                f"min by (sla) (min_over_time(uptime_sla_up{{{SLA}}}[$__rate_interval])) and {FEW}", "{{sla}}"
+            ),
             span=12,
         ),
         events(
@@ -269,7 +273,9 @@ def history() -> list[Panel]:
             Column(
                 "Failed, 1 h",
                 f"max by (target) (target:uptime_probe_failures:ratio1h{{{HERE}}})",
-                look=Look("percentunit", 1, look.at_most(1 - limits.TARGET_CHECK_SUCCESS, limits.CHECK_FAILURES)),
+                look=Look(
+                    "percentunit", 1, look.at_most(1 - limits.TARGET_CHECK_SUCCESS, limits.CHECK_FAILURES)
+                ),
                 painted=True,
             ),
             Column(
@@ -284,13 +290,25 @@ def history() -> list[Panel]:
             "Firing alerts",
             "What fires now. Follow the link to the runbook of each; start with what is critical. None firing and "
             "something wrong all the same: see whether UptimeWatchdog fires.",
-            Column("Alert", label="alertname", width=230, link=limits.runbook("${__data.fields.Alert}"), link_title="Runbook"),
+            Column(
+                "Alert",
+                label="alertname",
+                width=230,
+                link=limits.runbook("${__data.fields.Alert}"),
+                link_title="Runbook",
+            ),
             Column("Severity", label="severity", width=90),
             Column("Promise", label="sla"),
             Column("Target", label="target"),
             Column("Circuit", label="circuit"),
             Column("App", label="app"),
-            Column("Firing", f"max by (alertname, severity, sla, target, circuit, app) (ALERTS{{{ALERTS}}})", look=Look("none", words={1: ("⚠ fires", look.BAD)}), painted=True, width=90),
+            Column(
+                "Firing",
+                f"max by (alertname, severity, sla, target, circuit, app) (ALERTS{{{ALERTS}}})",
+                look=Look("none", words={1: ("⚠ fires", look.BAD)}),
+                painted=True,
+                width=90,
+            ),
             sort="Severity",
             span=24,
             height=6,

@@ -1,11 +1,12 @@
 """Panels and queries with the defaults that the SDK does not have: legible, described, with a word for no data."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from grafana_foundation_sdk.builders import common, prometheus, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as shape
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
@@ -18,11 +19,8 @@ WIDTH = 24
 REF_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class Panel(Protocol):
-    """Anything that builds a panel."""
-
-    def build(self) -> model.Panel:
-        """Return it."""
+Panel = Builder[model.Panel]
+"""Anything that builds a panel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +48,7 @@ class Column:
     """Whether the cell takes the colour of its value."""
 
 
-AnyPanel = TypeVar(
-    "AnyPanel", stat.Panel, statetimeline.Panel, table.Panel, timeseries.Panel
-)
+AnyPanel = TypeVar("AnyPanel", stat.Panel, statetimeline.Panel, table.Panel, timeseries.Panel)
 
 
 def verdict(
@@ -71,7 +67,7 @@ def verdict(
 
     Each question has an answer only where its verdict is true, so limits may be metrics themselves.
     """
-    panel = _dressed(stat.Panel(), title, about, shown, span, height)
+    panel = _dressed(stat.Panel(), title, about, shown, (span, height))
     for ref, query, sign, colour in zip(
         "ABC", (good, soon, bad), "✓!✗", (look.GOOD, look.SOON, look.BAD), strict=True
     ):
@@ -84,7 +80,7 @@ def verdict(
 
 def single(title: str, about: str, shown: Look, expr: str, *, span: int = 4, link: str = "") -> stat.Panel:
     """Return one number."""
-    panel = _dressed(stat.Panel(), title, about, shown, span, 4).with_target(_instant(expr, "A"))
+    panel = _dressed(stat.Panel(), title, about, shown, (span, 4)).with_target(_instant(expr, "A"))
     if link:
         panel.data_links([_link("Open", link)])
     _stat(panel).text_mode(shape.BigValueTextMode.VALUE)
@@ -93,7 +89,7 @@ def single(title: str, about: str, shown: Look, expr: str, *, span: int = 4, lin
 
 def text(title: str, about: str, expr: str, legend: str, *, span: int = 4) -> stat.Panel:
     """Return what a label says rather than a number."""
-    panel = _dressed(stat.Panel(), title, about, Look("none"), span, 4)
+    panel = _dressed(stat.Panel(), title, about, Look("none"), (span, 4))
     panel.with_target(_instant(expr, "A").legend_format(legend))
     return _stat(panel).text_mode(shape.BigValueTextMode.NAME).color_mode(shape.BigValueColorMode.NONE)
 
@@ -119,7 +115,7 @@ def lines(
     bars: bool = False,
 ) -> timeseries.Panel:
     """Return curves over time; limits are drawn as dashed lines."""
-    panel = _dressed(timeseries.Panel(), title, about, shown, span, height)
+    panel = _dressed(timeseries.Panel(), title, about, shown, (span, height))
     for ref, query in zip(REF_IDS, queries, strict=False):
         panel.with_target(_range(query.expr, ref).legend_format(query.legend))
         if query.colour or query.dashed:
@@ -149,7 +145,7 @@ def timeline(
 ) -> statetimeline.Panel:
     """Return states over time, a row for each; where nothing is known there is nothing."""
     shown = Look("none", words=words, nothing=nothing)
-    panel = _dressed(statetimeline.Panel(), title, about, shown, span, height)
+    panel = _dressed(statetimeline.Panel(), title, about, shown, (span, height))
     for ref, query in zip(REF_IDS, queries, strict=False):
         panel.with_target(_range(query.expr, ref).legend_format(query.legend))
     return (
@@ -174,7 +170,7 @@ def rows(
     nothing: str = look.NO_DATA,
 ) -> table.Panel:
     """Return a table with a row for each set of labels; each query is a column."""
-    panel = _dressed(table.Panel(), title, about, Look("none", nothing=nothing), span, height)
+    panel = _dressed(table.Panel(), title, about, Look("none", nothing=nothing), (span, height))
     questions = [column for column in columns if column.expr]
     for ref, column in zip(REF_IDS, questions, strict=False):
         panel.with_target(_instant(column.expr, ref).format(PromQueryFormat.TABLE))
@@ -190,10 +186,17 @@ def rows(
 
 
 def events(
-    title: str, about: str, expr: str, *columns: Column, every: str, span: int = 24, height: int = 8, nothing: str
+    title: str,
+    about: str,
+    expr: str,
+    *columns: Column,
+    every: str,
+    span: int = 24,
+    height: int = 8,
+    nothing: str,
 ) -> table.Panel:
     """Return a table with a row for each time at which a question has an answer, the latest first."""
-    panel = _dressed(table.Panel(), title, about, Look("none", nothing=nothing), span, height)
+    panel = _dressed(table.Panel(), title, about, Look("none", nothing=nothing), (span, height))
     panel.with_target(_range(expr, "A").format(PromQueryFormat.TABLE).interval(every))
     names = {column.label: column.name for column in columns}
     return _columns(panel, columns, names, []).sort_by(
@@ -234,9 +237,8 @@ def _cells(column: Column) -> list[model.DynamicConfigValue]:
     return [model.DynamicConfigValue(id_val=key, value=value) for key, value in properties.items()]
 
 
-def _dressed(
-    panel: AnyPanel, title: str, about: str, shown: Look, span: int, height: int
-) -> AnyPanel:
+def _dressed(panel: AnyPanel, title: str, about: str, shown: Look, size: tuple[int, int]) -> AnyPanel:
+    span, height = size
     panel.title(title).description(about).datasource(DATASOURCE).span(span).height(height)
     panel.unit(shown.unit).decimals(shown.decimals).no_value(shown.nothing)
     panel.mappings(shown.mappings()).thresholds(shown.thresholds())

@@ -82,7 +82,10 @@ def why() -> list[Panel]:
             "Every reason in the range shown, the latest first: that is what the last failure was. Follow the link: "
             "the runbook has a next step for each reason.",
             Column(
-                "Reason", label="reason", link=limits.runbook("UptimeTargetDown"), link_title="What to do about it"
+                "Reason",
+                label="reason",
+                link=limits.runbook("UptimeTargetDown"),
+                link_title="What to do about it",
             ),
             Column("Probes", counted, width=90),
             Column("Latest", latest, look=Look("dateTimeAsIso"), width=190),
@@ -107,7 +110,9 @@ def why() -> list[Panel]:
             "reasons beside this.",
             Look("percentunit", 1, look.at_least(1 - limits.CHECK_FAILURES), highest=1),
             Query(
-                f"1 - max(max_over_time(target:uptime_probe_failures:ratio1h{{{IT}}}{STEP}))", "success", look.BLUE
+                f"1 - max(max_over_time(target:uptime_probe_failures:ratio1h{{{IT}}}{STEP}))",
+                "success",
+                look.BLUE,
             ),
             span=8,
         ),
@@ -212,7 +217,9 @@ def probing() -> list[Panel]:
             "They failed for a cause on the exporter's own side, so they count as neither. Any that go on: see the "
             "reason in the exporter's dashboard; meanwhile nobody knows of this target.",
             Look("none", 0, lowest=0, nothing="none"),
-            Query(f"sum by (reason) (increase(uptime_probe_inconclusive_total{{{IT}}}{STEP})) > 0", "{{reason}}"),
+            Query(
+                f"sum by (reason) (increase(uptime_probe_inconclusive_total{{{IT}}}{STEP})) > 0", "{{reason}}"
+            ),
             span=8,
             bars=True,
             stacked=True,
@@ -235,7 +242,9 @@ BOARD = Board(
     title="Uptime / Target",
     about="One target: what it is now, what it was, why it failed, and how long it takes to answer.",
     shows="uptime_target_info",
-    variables=(Variable("target", "Target", f"label_values(uptime_target_info{{{HERE}}}, target)", several=False),),
+    variables=(
+        Variable("target", "Target", f"label_values(uptime_target_info{{{HERE}}}, target)", several=False),
+    ),
     rows=(
         Row("Now", now()),
         Row("What it was", history()),
