@@ -1,6 +1,5 @@
 """Alertmanager as it is shipped: who is told, and what they read."""
 
-import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from support.alertmanager import (
     with_secrets,
 )
 from support.process import eventually
-from support.servers import missing, need
+from support.servers import need
 
 ALERTS = (
     "UptimeBackupStale",
@@ -63,14 +62,10 @@ RUNBOOK = "https://example.net/UptimeErrorBudgetBurn.md"
 DASHBOARD = "https://example.net/d/uptime"
 
 
-@pytest.fixture(params=["installed", "newer"])
-def tools(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Put the Alertmanager of each generation first on PATH; the newer one where TEST_NEWER_TOOLS has it."""
-    if request.param == "newer":
-        folder = os.environ.get("TEST_NEWER_TOOLS", "")
-        if not (Path(folder) / PROGRAM).is_file():
-            missing("a newer Alertmanager (TEST_NEWER_TOOLS: the folder that has it)")
-        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+@pytest.fixture
+def tools(generation: str) -> str:
+    """Return the amtool of each generation, whose Alertmanager is first on PATH."""
+    assert generation
     need(PROGRAM)
     return need("amtool")
 

@@ -100,7 +100,7 @@ def cost(ours: Cost, sloths: Cost) -> list[str]:
     once, often = EVALUATIONS
     rows = [("ours: `x - x offset 30d`", ours, once), ("Sloth: average of recorded ratios", sloths, often)]
     head = [
-        f"| 30-day figure of {COSTED} targets | samples read | ms an evaluation, median (quartiles) | ms a minute |",
+        f"| 30-day figure of {COSTED} targets | samples read | ms, median (quartiles) | ms a minute |",
         "|---|---|---|---|",
     ]
     body = [
