@@ -84,13 +84,13 @@ class Record:
         if self._path is None:
             self._known = self._known.and_one(result, seconds)
             return
-        noted = False
+        known, stored = self._known, False
         with self._forgiving(self._path), _alone_in(self._path.parent):
             self._known = self._load(self._path).and_one(result, seconds)
-            noted = True
             self._store(self._path)
-        if not noted:
-            self._known = self._known.and_one(result, seconds)
+            stored = True
+        if not stored:
+            self._path, self._known = None, known.and_one(result, seconds)
         self._no_longer_under_way()
 
     def _no_longer_under_way(self) -> None:
