@@ -12,8 +12,9 @@ from support.loop import FakeClock
 from support.published import Situation
 from support.stock import Stock
 from uptime_exporter.ledger.account import Account, Terms
-from uptime_exporter.ledger.span import State
+from uptime_exporter.ledger.span import Span, State
 from uptime_exporter.metrics import Exposition, Reloads
+from uptime_exporter.monitor import Watch
 from uptime_exporter.outcome import OwnFault, Reason, Seen
 from uptime_exporter.settings import HttpTarget, MysqlTarget, Target, TcpTarget
 
@@ -205,6 +206,50 @@ async def test_every_way_of_asking_gets_the_same_page(accept: str) -> None:
     assert (b"".join(parts), served_as) == (body, content_type)
     packed, served_as = await page.serve(accept, gzip=True)
     assert (gzip.decompress(b"".join(packed)), served_as) == (body, content_type)
+
+
+def open_circuit(now: Situation) -> None:
+    for _ in range(5):
+        now.happen("mysql", Reason.QUERY)
+
+
+def wait_until_a_trial(now: Situation) -> None:
+    now.clock.pass_time(60)
+    now.watches["mysql"].circuit.beat()
+
+
+def come_back_elsewhere(now: Situation) -> None:
+    now.watches["mysql"] = Watch("mysql", TARGETS[0], now.clock)
+
+
+def lose_what_is_past(now: Situation) -> None:
+    now.accounts["mysql"].rewind([Span(0, 1000, State.DOWN)])
+
+
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        (open_circuit, reset("mysql")),
+        (open_circuit, wait_until_a_trial),
+        (wait(0), come_back_elsewhere),
+        (settle("mysql", 100_000, State.UP), lose_what_is_past),
+        (wait(0), watch("mysql", TARGETS[0])),
+        (wait(0), watch("another", TARGETS[0])),
+        (wait(0), leave("mysql")),
+    ],
+)
+def test_what_happens_without_a_probe_is_seen_too(before: Step, change: Step) -> None:
+    """An operator, the settings or the time that passes may change what is said."""
+    situation = Situation(FakeClock())
+    situation.watch("mysql", TARGETS[2])
+    situation.accounts["mysql"] = Account("mysql", Terms(("mysql", "another")), born=0)
+    before(situation)
+    page = exposition(situation)
+    former, _ = page.render("")
+    change(situation)
+
+    assert page.render("")[0] != former
+    assert page.render("") == Stock(page).render("")
 
 
 def test_half_a_surrogate_pair_does_not_cost_the_page() -> None:

@@ -58,7 +58,16 @@ class _Format:
 class Exposition:
     """Renders everything that is known, in whichever of Prometheus' formats is asked for."""
 
-    def __init__(self, monitor: Watching, books: Books, reloads: Reloads, *, process: bool = True) -> None:
+    def __init__(
+        self,
+        monitor: Watching,
+        books: Books,
+        reloads: Reloads,
+        *,
+        process: bool = True,
+        turn: float = SLICE,
+    ) -> None:
+        """Publish these, and the process' own figures if wished; work for *turn* seconds at a time."""
         targets = Targets(monitor)
         self.sections: Sequence[Section] = (
             (names.TARGETS, [targets]),
@@ -69,6 +78,7 @@ class Exposition:
         self._rest = CollectorRegistry()
         if process:
             ProcessCollector(registry=self._rest)
+        self._turn = turn
         self._one_at_a_time = asyncio.Lock()
         self._format = lru_cache(ACCEPTED)(self._new_format)
         self._sheets = lru_cache(WAYS)(self._new_sheets)
@@ -90,7 +100,7 @@ class Exposition:
             for part in self._parts(wanted):
                 if part:
                     await taken.add(part)
-                if stopwatch() - began > SLICE:
+                if stopwatch() - began > self._turn:
                     await asyncio.sleep(0)
                     began = stopwatch()
             return await taken.end(), wanted.content_type
