@@ -1,7 +1,9 @@
 """Draining: what is in flight ends, what comes new is sent away."""
 
 import asyncio
-from collections.abc import Coroutine
+import os
+import signal
+from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
 import pytest
@@ -178,15 +180,14 @@ def test_a_failing_or_cancelled_request_is_no_longer_in_flight() -> None:
     assert on_fake_time(story()) == "clean"
 
 
-@pytest.mark.parametrize("kind", ["websocket", "lifespan"])
-def test_what_is_no_request_passes_uncounted(kind: str) -> None:
-    """A WebSocket may never end and must not hold the drain up; the lifespan is the application's own."""
+def test_what_is_no_request_passes_uncounted() -> None:
+    """The lifespan is the application's own."""
     drain = GracefulShutdown()
 
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": f"{kind}.seen", "active": drain.active_requests})
+        await send({"type": "lifespan.seen", "active": drain.active_requests + drain.active_websockets})
 
-    assert on_fake_time(ask(drain.wrap(app), kind)) == [{"type": f"{kind}.seen", "active": 0}]
+    assert on_fake_time(ask(drain.wrap(app), "lifespan")) == [{"type": "lifespan.seen", "active": 0}]
 
 
 def test_a_new_websocket_is_sent_away_while_draining() -> None:
@@ -212,3 +213,220 @@ def test_the_lifespan_passes_while_draining() -> None:
         return await ask(drain.wrap(app), "lifespan")
 
     assert on_fake_time(story()) == [{"type": "lifespan.shutdown.complete"}]
+
+
+async def never() -> Message:
+    """Receive nothing, ever."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def unheard(_message: Message) -> None:
+    """Send to nobody."""
+
+
+@pytest.mark.parametrize(("started", "gets"), [(False, 503), (True, 200)])
+def test_what_is_cut_off_says_goodbye_if_it_still_can(started: bool, gets: int) -> None:  # noqa: FBT001 - a table
+    """A client that has got nothing yet learns when to try again; an answer that has begun just breaks off."""
+    drain = GracefulShutdown(timeout=30)
+    sent: list[Message] = []
+
+    async def endless(_scope: Scope, _receive: Receive, send: Send) -> None:
+        if started:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.sleep(3600)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def story() -> bool:
+        request = asyncio.create_task(drain.wrap(endless)({"type": "http"}, never, send))
+        await asyncio.sleep(0)
+        assert await drain.wait() == "timeout"
+        drain.cut_off()
+        await asyncio.wait([request])
+        return request.cancelled()
+
+    assert on_fake_time(story()) is started
+    assert sent[0]["status"] == gets
+    assert drain.active_requests == 0
+
+
+def test_an_answer_after_the_cut_is_still_an_answer() -> None:
+    """Whoever takes the cancellation and answers all the same is let."""
+    drain = GracefulShutdown(timeout=30)
+
+    async def unimpressed(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            await answering(after=0)(scope, receive, send)
+
+    async def story() -> list[Message]:
+        request = asyncio.create_task(ask(drain.wrap(unimpressed)))
+        await asyncio.sleep(0)
+        await drain.wait()
+        drain.cut_off()
+        return await request
+
+    assert on_fake_time(story())[0]["status"] == 200
+
+
+def test_the_result_and_the_seconds_are_there_afterwards() -> None:
+    """What a drain took is counted from its beginning, and counted once."""
+    drain = GracefulShutdown(timeout=30)
+
+    async def story() -> None:
+        request = asyncio.create_task(ask(drain.wrap(answering(after=4))))
+        await asyncio.sleep(1)
+        await asyncio.gather(drain.wait(), drain.wait())
+        await drain.wait()
+        await request
+
+    assert (dict(drain.shutdowns), drain.last_seconds) == ({"clean": 0, "timeout": 0}, None)
+    on_fake_time(story())
+    assert dict(drain.shutdowns) == {"clean": 1, "timeout": 0}
+    assert drain.last_seconds == pytest.approx(3)
+
+
+def test_a_stream_without_an_end_can_end_at_the_beginning_of_the_end() -> None:
+    """An application that asks is told, and drains clean."""
+    drain = GracefulShutdown(timeout=30)
+
+    async def events(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await drain.begun()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def story() -> Drained:
+        request = asyncio.create_task(ask(drain.wrap(events)))
+        await asyncio.sleep(5)
+        try:
+            return await drain.wait()
+        finally:
+            await request
+
+    assert on_fake_time(story()) == "clean"
+
+
+class Lifespan:
+    """A server that starts an application, and stops it when told."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.said: list[str] = []
+        self._asked = 0
+
+    async def receive(self) -> Message:
+        self._asked += 1
+        if self._asked == 1:
+            return {"type": "lifespan.startup"}
+        await self.stop.wait()
+        return {"type": "lifespan.shutdown"}
+
+    async def send(self, message: Message) -> None:
+        self.said.append(message["type"])
+
+
+async def well_behaved(_scope: Scope, receive: Receive, send: Send) -> None:
+    """Start and stop."""
+    for _ in range(2):
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the others work until something is so."""
+    while not condition():  # noqa: ASYNC110 - a signal handler sets no event
+        await asyncio.sleep(0.01)
+
+
+def test_sigterm_drains_first_and_reaches_the_server_then() -> None:
+    """The server hears of it when the last request has been answered, and the application after that."""
+    drain, server = GracefulShutdown(timeout=30), Lifespan()
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, server.stop.set)
+        life = asyncio.create_task(
+            drain.wrap(well_behaved)({"type": "lifespan"}, server.receive, server.send)
+        )
+        await until(lambda: bool(server.said))
+        request = asyncio.create_task(ask(drain.wrap(answering(after=4))))
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: drain.is_shutting_down)
+        assert not server.stop.is_set()
+        await request
+        await life
+        loop.remove_signal_handler(signal.SIGTERM)
+
+    on_fake_time(story())
+
+    assert server.said == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert dict(drain.shutdowns) == {"clean": 1, "timeout": 0}
+
+
+def test_a_server_that_stops_by_itself_is_a_shutdown_too() -> None:
+    """Some stop after so many requests, and some tell their workers without a signal."""
+    drain, server = GracefulShutdown(timeout=30), Lifespan()
+    server.stop.set()
+
+    on_fake_time(drain.wrap(well_behaved)({"type": "lifespan"}, server.receive, server.send))
+
+    assert drain.is_shutting_down
+    assert dict(drain.shutdowns) == {"clean": 1, "timeout": 0}
+
+
+def test_a_server_that_cancels_and_stops_has_not_stopped_clean() -> None:
+    """Hypercorn's workers do; the requests that were cancelled got no answer."""
+    drain, server = GracefulShutdown(timeout=30), Lifespan()
+
+    async def story() -> None:
+        life = asyncio.create_task(
+            drain.wrap(well_behaved)({"type": "lifespan"}, server.receive, server.send)
+        )
+        request = asyncio.create_task(ask(drain.wrap(answering(after=3600))))
+        await asyncio.sleep(5)
+        request.cancel()
+        server.stop.set()
+        await asyncio.wait([request, life])
+
+    on_fake_time(story())
+
+    assert dict(drain.shutdowns) == {"clean": 0, "timeout": 1}
+    assert drain.last_seconds == 30
+
+
+def test_a_request_that_was_cancelled_long_ago_is_not_the_servers_doing() -> None:
+    """A client that left in the morning does not spoil the evening's shutdown."""
+    drain, server = GracefulShutdown(timeout=30), Lifespan()
+
+    async def story() -> None:
+        life = asyncio.create_task(
+            drain.wrap(well_behaved)({"type": "lifespan"}, server.receive, server.send)
+        )
+        request = asyncio.create_task(ask(drain.wrap(answering(after=3600))))
+        await asyncio.sleep(5)
+        request.cancel()
+        await asyncio.sleep(5)
+        server.stop.set()
+        await asyncio.wait([request, life])
+
+    on_fake_time(story())
+
+    assert dict(drain.shutdowns) == {"clean": 1, "timeout": 0}
+
+
+def test_a_start_that_fails_leaves_the_signals_alone() -> None:
+    """Nothing is held back for an application that never was."""
+    before = signal.getsignal(signal.SIGTERM)
+    drain = GracefulShutdown()
+
+    async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        on_fake_time(drain.wrap(broken)({"type": "lifespan"}, never, unheard))
+
+    assert signal.getsignal(signal.SIGTERM) is before
