@@ -75,13 +75,56 @@ def test_five_failures_in_a_row_open_it_for_a_minute(
     assert breaker.transitions == {"closed": 1, "open": 1, "half_open": 1}
 
 
-def test_a_success_ends_the_row(make: Callable[..., CircuitBreaker]) -> None:
-    """Failures that are not in a row don't add up."""
+@pytest.mark.parametrize("way", ["plain", "coroutine", "block"])
+async def test_a_success_ends_the_row(make: Callable[..., CircuitBreaker], way: str) -> None:
+    """Failures that are not in a row don't add up, whichever way the calls go."""
     breaker = make(failure_threshold=2)
-    for function in (fail, work) * 5:
+
+    async def call(answer: str) -> None:
+        if way == "plain":
+            breaker.call(fail if answer == "broken" else work)
+        elif way == "coroutine":
+            await breaker.call(ask, answer)
+        else:
+            with breaker.guard():
+                await ask(answer)
+
+    for answer in ("broken", "done") * 5:
         with suppress(Broken):
-            breaker.call(function)
+            await call(answer)
     assert state(breaker) == "closed"
+
+
+async def test_a_trial_may_go_any_way(make: Callable[..., CircuitBreaker], clock: FakeClock) -> None:
+    """After a trip by rate, with no failure in a row, each sort of call closes it, and counts in the window."""
+
+    async def stream() -> AsyncGenerator[int, None]:
+        yield 1
+
+    async def in_a_block(breaker: CircuitBreaker) -> None:
+        async with breaker:
+            pass
+
+    async def of_a_stream(breaker: CircuitBreaker) -> None:
+        assert [item async for item in breaker.call(lambda: aiter(stream()))] == [1]
+
+    async def of_a_coroutine(breaker: CircuitBreaker) -> None:
+        await breaker.call(lambda: ask("done"))
+
+    for way in (in_a_block, of_a_stream, of_a_coroutine):
+        breaker = make(failure_rate=0.5, window=4, minimum_calls=4)
+        for function in (work, fail, fail, work):
+            with suppress(Broken):
+                breaker.call(function)
+        assert (state(breaker), breaker.failure_count) == ("open", 0)
+        clock.pass_time(60)
+        await way(breaker)
+        assert state(breaker) == "closed"
+        for _ in range(4):
+            await way(breaker)
+        with pytest.raises(Broken):
+            breaker.call(fail)
+        assert state(breaker) == "closed"
 
 
 def test_the_first_failed_trial_opens_it_again(make: Callable[..., CircuitBreaker], clock: FakeClock) -> None:

@@ -86,6 +86,23 @@ def test_no_call_is_lost_between_threads() -> None:
 
 
 @pytest.mark.usefixtures("_switched_everywhere")
+def test_the_window_stays_true_between_threads() -> None:
+    """After thousands of calls at once, exactly so many failures open it as its rate says."""
+    breaker = CircuitBreaker("c", failure_threshold=10**9, failure_rate=0.9, window=50)
+
+    def work(_: int) -> None:
+        for n in range(CALLS):
+            breaker.settle(breaker.enter(), failed=n % 2 == 0)
+
+    at_once(work)
+    for failed in [False] * 50 + [True] * 44:
+        breaker.settle(breaker.enter(), failed=failed)
+    before = breaker.state
+    breaker.settle(breaker.enter(), failed=True)
+    assert (before, breaker.state) == ("closed", "open")
+
+
+@pytest.mark.usefixtures("_switched_everywhere")
 def test_one_thread_tries() -> None:
     """However many arrive in the moment of recovery, again and again."""
     clock = FakeClock()

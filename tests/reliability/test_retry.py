@@ -209,8 +209,9 @@ def test_the_budget_stops_a_storm(make: Callable[..., Retry], clock: FakeClock) 
 
 def test_the_reserve_is_not_exceeded(make: Callable[..., Retry], clock: FakeClock) -> None:
     """A good week buys no storm."""
-    budget = RetryBudget(share=1, reserve=3)
+    budget = RetryBudget(share=0.7, reserve=3)
     retry = make(budget=budget)
+    retry.call(Flaky(clock, 1, ConnectionError()))
     for _ in range(100):
         retry.call(Flaky(clock, 0, ConnectionError()))
     assert budget.saved == 3

@@ -238,7 +238,6 @@ class Gate:
             self._calls_rejected += 1
             return None
         self._trial = True
-        self._era += 1
         self._until = now + self.trial_timeout
         return self._era, now
 
