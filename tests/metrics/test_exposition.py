@@ -8,8 +8,9 @@ from support.loop import FakeClock
 from support.published import Situation
 from uptime_exporter.metrics import Exposition, Reloads
 from uptime_exporter.metrics.exposition import SLICE
-from uptime_exporter.metrics.family import Kind, counter, gauges
+from uptime_exporter.metrics.family import Kind, counter, gauge, gauges
 from uptime_exporter.metrics.sheet import Sheet
+from uptime_exporter.metrics.subjects import Stamp
 from uptime_exporter.settings import TcpTarget
 
 DOOR = TcpTarget(host="door.test", port=1)
@@ -21,12 +22,13 @@ class Shelf:
     def __init__(self, numbers: Mapping[str, int]) -> None:
         self.numbers = dict(numbers)
         self.read: list[str] = []
+        self.rarity = 0
 
     def items(self) -> Sequence[tuple[tuple[str], str]]:
         return [((name,), name) for name in self.numbers]
 
-    def stamp(self, item: str) -> object:
-        return self.numbers[item]
+    def stamp(self, item: str) -> Stamp:
+        return self.rarity, self.numbers[item]
 
     def subject(self, item: str, _stamp: object) -> int:
         self.read.append(item)
@@ -38,18 +40,20 @@ KIND: Kind[int] = Kind(
     (
         counter("number_total", "It.", lambda n: n),
         gauges("digits", "Its last and its first digit.", ("which",), lambda n: {"last": n % 10, "first": n}),
+        gauge("rarely", "How it was.", lambda n: n, rare=True),
     ),
 )
 LINES = (
     ('number_total{name="\0000\0"} \0001\0\n',),
     ('digits{name="\0000\0",which="\0001\0"} \0002\0\n',),
+    ('rarely{name="\0000\0"} \0001\0\n',),
 )
 
 
 def text(sheet: Sheet) -> str:
     for _ in sheet.refresh():
         pass
-    return b"".join(part for place in range(2) for part in sheet.samples(place)).decode()
+    return b"".join(part for place in range(3) for part in sheet.samples(place)).decode()
 
 
 def test_only_what_has_changed_is_read() -> None:
@@ -67,8 +71,21 @@ def test_only_what_has_changed_is_read() -> None:
         'digits{name="a",which="first"} 1.0\n'
         'digits{name="b",which="last"} 0.0\n'
         'digits{name="b",which="first"} 30.0\n'
+        'rarely{name="a"} 1.0\n'
+        'rarely{name="b"} 2.0\n'
     )
     assert shelf.read == ["b"]
+
+
+def test_what_changes_rarely_is_read_when_it_may_have() -> None:
+    """The first part of the stamp speaks for it."""
+    shelf = Shelf({"a": 1})
+    sheet = Sheet(KIND, shelf, LINES)
+    text(sheet)
+    shelf.numbers["a"] = 2
+    assert 'rarely{name="a"} 1.0\n' in text(sheet)
+    shelf.rarity = 1
+    assert 'rarely{name="a"} 2.0\n' in text(sheet)
 
 
 def test_subjects_come_and_go() -> None:

@@ -143,13 +143,12 @@ class Account:
     @property
     def down(self) -> Millis:
         """Downtime within the window."""
-        return self._within(State.DOWN)
+        return self._lost()[0]
 
     @property
     def unknown(self) -> Millis:
         """Unknown time within the window."""
-        forgotten = self._window.since - max(self.settled - self.terms.window, self.born)
-        return self._within(State.UNKNOWN) + max(0, forgotten)
+        return self._lost()[1]
 
     @property
     def up(self) -> Millis:
@@ -158,7 +157,7 @@ class Account:
 
     def figures(self) -> Figures:
         """Return all that the window amounts to, for less than one after the other would cost."""
-        elapsed, down, unknown, budget = self.elapsed, self.down, self.unknown, self.terms.budget
+        elapsed, (down, unknown), budget = self.elapsed, self._lost(), self.terms.budget
         seen = elapsed - unknown
         return Figures(
             (seen - down) / seen if seen else None, seen / elapsed if elapsed else None, budget, budget - down
@@ -183,10 +182,16 @@ class Account:
         """
         return self.terms.budget - self.down
 
-    def _within(self, state: State) -> Millis:
+    def _lost(self) -> tuple[Millis, Millis]:
+        """Return downtime and unknown time within the window; what it does not know any more is unknown."""
         begin = self.settled - self.terms.window
-        lost = self._window.lost(begin)[state]
-        return lost + self.settled - max(self._since, begin) if self._state is state else lost
+        lost, under_way = self._window.lost(begin), self.settled - max(self._since, begin)
+        down, unknown = lost[State.DOWN], lost[State.UNKNOWN]
+        if self._state is State.DOWN:
+            down += under_way
+        elif self._state is State.UNKNOWN:
+            unknown += under_way
+        return down, unknown + max(0, self._window.since - max(begin, self.born))
 
     def _close(self) -> None:
         span = self.open

@@ -23,6 +23,8 @@ class Number(Generic[S]):
     name: str
     about: str
     read: Callable[[S], float | None]
+    rare: bool
+    """Whether it is read only when the first part of the source's stamp has changed."""
     labels: Labels = ()
 
     @property
@@ -39,6 +41,7 @@ class Numbers(Generic[S]):
     name: str
     about: str
     read: Callable[[S], Values]
+    rare: bool
     labels: Labels
 
     def snapshot(self, subject: S) -> tuple[Hashable, Hashable]:
@@ -54,6 +57,7 @@ class Buckets(Generic[S]):
     name: str
     about: str
     read: Callable[[S], Histogram]
+    rare: bool = False
     type: Literal["histogram"] = "histogram"
     labels: Labels = ()
 
@@ -75,24 +79,28 @@ class Kind(Generic[S]):
     families: tuple[Family[S], ...]
 
 
-def gauge(name: str, about: str, read: Callable[[S], float | None]) -> Number[S]:
+def gauge(name: str, about: str, read: Callable[[S], float | None], *, rare: bool = False) -> Number[S]:
     """Declare a number that may fall."""
-    return Number("gauge", name, about, read)
+    return Number("gauge", name, about, read, rare)
 
 
-def counter(name: str, about: str, read: Callable[[S], float | None]) -> Number[S]:
+def counter(name: str, about: str, read: Callable[[S], float | None], *, rare: bool = False) -> Number[S]:
     """Declare a number that only grows; its name ends in ``_total``."""
-    return Number("counter", name, about, read)
+    return Number("counter", name, about, read, rare)
 
 
-def gauges(name: str, about: str, labels: Labels, read: Callable[[S], Values]) -> Numbers[S]:
+def gauges(
+    name: str, about: str, labels: Labels, read: Callable[[S], Values], *, rare: bool = False
+) -> Numbers[S]:
     """Declare numbers that may fall, one for each value of *labels*."""
-    return Numbers("gauge", name, about, read, labels)
+    return Numbers("gauge", name, about, read, rare, labels)
 
 
-def counters(name: str, about: str, labels: Labels, read: Callable[[S], Values]) -> Numbers[S]:
+def counters(
+    name: str, about: str, labels: Labels, read: Callable[[S], Values], *, rare: bool = False
+) -> Numbers[S]:
     """Declare numbers that only grow, one for each value of *labels*."""
-    return Numbers("counter", name, about, read, labels)
+    return Numbers("counter", name, about, read, rare, labels)
 
 
 def histogram(name: str, about: str, read: Callable[[S], Histogram]) -> Buckets[S]:

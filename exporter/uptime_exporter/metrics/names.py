@@ -24,11 +24,13 @@ TARGETS: Kind[Watch] = Kind(
             "What the target is; constant 1.",
             ("kind", "address"),
             lambda w: {(w.settings.kind, w.address): 1.0},
+            rare=True,
         ),
         gauge(
             "uptime_target_interval_seconds",
             "Time from one probe to the next, as set: the beat.",
             lambda w: w.settings.interval,
+            rare=True,
         ),
         gauges(
             "uptime_model_loaded",
@@ -42,12 +44,14 @@ TARGETS: Kind[Watch] = Kind(
             "Probes that found the target down, by reason.",
             ("reason",),
             lambda w: w.failures,
+            rare=True,
         ),
         counters(
             "uptime_probe_inconclusive_total",
             "Probes that failed for a cause on the exporter's own side, by reason.",
             ("reason",),
             lambda w: w.inconclusive,
+            rare=True,
         ),
         counter(
             "uptime_probe_attempts_total",
@@ -96,17 +100,20 @@ CIRCUITS: Kind[Circuit] = Kind(
             "1 for the circuit's present state, 0 for the others.",
             ("state",),
             lambda c: {state: float(c.state.name == state) for state in STATES},
+            rare=True,
         ),
         gauge(
             "uptime_circuit_state_since_timestamp_seconds",
             "Unix time since which the circuit has been in its present state.",
             lambda c: c.since,
+            rare=True,
         ),
         counters(
             "uptime_circuit_transitions_total",
             "Changes of state, by the state that was entered.",
             ("to",),
             lambda c: c.transitions,
+            rare=True,
         ),
         counters(
             "uptime_circuit_calls_total",
@@ -120,17 +127,21 @@ CIRCUITS: Kind[Circuit] = Kind(
 PROMISES: Kind[Promise] = Kind(
     ("sla",),
     (
-        gauge("uptime_sla_objective_ratio", "What is promised, 0 to 1.", lambda p: p.terms.objective),
+        gauge(
+            "uptime_sla_objective_ratio", "What is promised, 0 to 1.", lambda p: p.terms.objective, rare=True
+        ),
         gauge(
             "uptime_sla_window_seconds",
             "Over which rolling time it is promised.",
             lambda p: p.terms.window / 1000,
+            rare=True,
         ),
         gauges(
             "uptime_sla_target_info",
             "Which targets the promise is about; constant 1.",
             ("target",),
-            lambda p: p.targets,
+            lambda p: {target: 1.0 for target in p.terms.targets if target in p.watched},
+            rare=True,
         ),
         gauge(
             "uptime_sla_up",
@@ -161,6 +172,7 @@ PROMISES: Kind[Promise] = Kind(
             "uptime_sla_error_budget_seconds",
             "Downtime that the whole window allows.",
             lambda p: p.figures.budget / 1000,
+            rare=True,
         ),
         gauge(
             "uptime_sla_error_budget_remaining_seconds",
@@ -188,6 +200,7 @@ EXPORTER: Kind[Exporter] = Kind(
             "Which exporter this is; constant 1.",
             ("version", "python"),
             lambda e: {e.build: 1.0},
+            rare=True,
         ),
         gauge(
             "uptime_exporter_config_last_reload_successful",

@@ -1,11 +1,11 @@
 """The samples of one kind of subject as text, written anew where something has changed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from uptime_exporter.metrics.family import Kind, Labels
-from uptime_exporter.metrics.spelling import Write, named, writer
-from uptime_exporter.metrics.subjects import Source
+from uptime_exporter.metrics.spelling import Names, Write, named, writer
+from uptime_exporter.metrics.subjects import Source, Stamp
 
 STEP = 8
 """Subjects between two places where the work may pause: a tenth of a millisecond when all of them have changed."""
@@ -14,6 +14,7 @@ BITE = 512
 """Subjects of one family that are joined at once."""
 
 _NEVER = object()
+_UNKNOWN: Stamp = (_NEVER, _NEVER)
 
 
 class _Column(NamedTuple):
@@ -35,8 +36,11 @@ class Sheet:
             _Column(family.snapshot, writer(family, lines, len(kind.labels)), [], [])
             for family, lines in zip(kind.families, samples, strict=True)
         ]
+        self._frequent = [
+            c for c, family in zip(self._columns, kind.families, strict=True) if not family.rare
+        ]
         self._items: Sequence[tuple[Labels, Any]] = ()
-        self._stamps: list[object] = []
+        self._stamps: list[Stamp] = []
 
     def refresh(self) -> Iterator[None]:
         """Take in what has changed; pause at each step."""
@@ -47,9 +51,11 @@ class Sheet:
         former, self._items = self._items, items
         for row, (labels, item) in enumerate(items):
             stamp = self._source.stamp(item)
-            if stamp != self._stamps[row] or item is not former[row][1]:
+            known = self._stamps[row] if item is former[row][1] else _UNKNOWN
+            if stamp != known:
                 self._stamps[row] = stamp
-                self._update(row, labels, self._source.subject(item, stamp))
+                columns = self._frequent if stamp[0] == known[0] else self._columns
+                _update(columns, row, named(labels), self._source.subject(item, stamp))
             if row % STEP == 0:
                 yield
 
@@ -60,15 +66,15 @@ class Sheet:
             yield b"".join(texts[start : start + BITE])
 
     def _begin_anew(self, rows: int) -> None:
-        self._stamps = [_NEVER] * rows
+        self._stamps = [_UNKNOWN] * rows
         for column in self._columns:
             column.seen[:], column.texts[:] = [_NEVER] * rows, [b""] * rows
 
-    def _update(self, row: int, labels: Labels, subject: object) -> None:
-        """Write the samples of one subject that are not what they were."""
-        names = named(labels)
-        for snapshot, write, seen, texts in self._columns:
-            now = snapshot(subject)
-            if now != seen[row]:
-                seen[row] = now
-                texts[row] = write(names, now)
+
+def _update(columns: Iterable[_Column], row: int, names: Names, subject: object) -> None:
+    """Write the samples of one subject that are not what they were."""
+    for snapshot, write, seen, texts in columns:
+        now = snapshot(subject)
+        if now != seen[row]:
+            seen[row] = now
+            texts[row] = write(names, now)

@@ -1,7 +1,7 @@
 """What the page is about, one after the other, and when something about it may have changed."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -54,14 +54,20 @@ class Books(Protocol):
         """Commits that failed since the start."""
 
 
+Stamp = tuple[object, object]
+
+
 class Source(Protocol[ITEM, SUBJECT_co]):
     """Tells what there is to publish of one kind, and spares the reading of what has not changed."""
 
     def items(self) -> Sequence[tuple[Labels, ITEM]]:
         """Return everything there is now, by the label values that name it."""
 
-    def stamp(self, item: ITEM) -> object:
-        """Return a value that is another one whenever anything said about the item may be another."""
+    def stamp(self, item: ITEM) -> Stamp:
+        """Return what is different whenever anything said about the item may be.
+
+        Its first part is whenever what the rare families say may be.
+        """
 
     def subject(self, item: ITEM, stamp: Any) -> SUBJECT_co:
         """Return what the families read, at that stamp of it."""
@@ -85,10 +91,10 @@ class Targets:
         self.verdicts = dict.fromkeys(watches)
         return [((name,), watch) for name, watch in watches.items()]
 
-    def stamp(self, item: Watch) -> object:
-        """Return its count of changes, and whether it is up: a verdict gets stale without any change."""
+    def stamp(self, item: Watch) -> Stamp:
+        """Return its counts of changes, and whether it is up: a verdict gets stale without any change."""
         up = self.verdicts[item.name] = item.up
-        return item.changes, up
+        return item.upsets, (item.changes, up)
 
     def subject(self, item: Watch, _stamp: object) -> Watch:
         """Return the watch."""
@@ -105,9 +111,9 @@ class Circuits:
         """Return the circuits."""
         return [((APP, watch.circuit.name), watch.circuit) for watch in self._monitor.watches.values()]
 
-    def stamp(self, item: Circuit) -> object:
-        """Return its count of changes."""
-        return item.changes
+    def stamp(self, item: Circuit) -> Stamp:
+        """Return its counts of changes."""
+        return item.turns, item.changes
 
     def subject(self, item: Circuit, _stamp: object) -> Circuit:
         """Return the circuit."""
@@ -118,8 +124,8 @@ class Promise(NamedTuple):
     """An account, with what the page says beside it."""
 
     terms: Terms
-    targets: Mapping[str, float]
-    """Those that are watched → 1."""
+    watched: Container[str]
+    """The names of targets."""
     up: bool | None
     totals: Mapping[State, int]
     figures: Figures
@@ -143,18 +149,18 @@ class Promises:
         return [((name,), account) for name, account in self._books.accounts.items()]
 
     def stamp(self, item: Account) -> "_Standing":
-        """Return up to where it is settled and written, under which terms, and what is said beside it."""
-        terms, verdicts = item.terms, self._targets.verdicts
-        up = all_up(map(verdicts.get, terms.targets))
-        return terms, up, self._books.totals(item.name), item.settled, item.rewinds, self._generation
+        """Return under which terms, up to where it is settled and written, and what is said beside it."""
+        terms, totals = item.terms, self._books.totals(item.name)
+        up = all_up(map(self._targets.verdicts.get, terms.targets))
+        return (terms, self._generation), (up, totals, item.settled, item.rewinds)
 
     def subject(self, item: Account, stamp: "_Standing") -> Promise:
         """Return the account with what is said beside it."""
-        (terms, up, totals, *_), watched = stamp, self._targets.verdicts
-        return Promise(terms, {t: 1.0 for t in terms.targets if t in watched}, up, totals, item.figures())
+        up, totals, *_ = stamp[1]
+        return Promise(item.terms, self._targets.verdicts, up, totals, item.figures())
 
 
-_Standing = tuple[Terms, bool | None, Mapping[State, int], int, int, int]
+_Standing = tuple[tuple[Terms, int], tuple[bool | None, Mapping[State, int], int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +187,9 @@ class Itself:
         """Return the exporter."""
         return [((), self._exporter)]
 
-    def stamp(self, _item: Exporter) -> object:
-        """Return a value like no other."""
-        return object()
+    def stamp(self, _item: Exporter) -> Stamp:
+        """Return one like no other."""
+        return None, object()
 
     def subject(self, item: Exporter, _stamp: object) -> Exporter:
         """Return the exporter."""

@@ -22,6 +22,7 @@ class Circuit:
         transitions: State entered → how often.
         calls: ``success``, ``failure`` or ``rejected`` → how often.
         changes: How often anything of this has changed.
+        turns: How often the state has.
 
     """
 
@@ -34,7 +35,7 @@ class Circuit:
         self.last_failure: float | None = None
         self.transitions: dict[StateName, int] = dict.fromkeys(STATES, 0)
         self.calls = {"success": 0, "failure": 0, "rejected": 0}
-        self.changes = 0
+        self.changes = self.turns = 0
 
     @property
     def failures(self) -> int:
@@ -78,4 +79,5 @@ class Circuit:
             self.transitions[state.name] += 1
             self.since = self._clock.wall()
             self.changes += 1
+            self.turns += 1
         self.state = state

@@ -30,6 +30,7 @@ class Watch:
         certificate_expires: Unix time, as last seen.
         address: Where it is, as it may be shown.
         changes: How often anything of this has changed; that a verdict gets stale is not counted.
+        upsets: How often anything has changed that stays the same while the target is up.
 
     """
 
@@ -49,7 +50,7 @@ class Watch:
         self.last_run: float | None = None
         self.last_success: float | None = None
         self.certificate_expires: float | None = None
-        self.changes = 0
+        self.changes = self.upsets = 0
         self._recent_up = self._recent_down = 0
         self._known: Outcome | None = None
         self._spell_began: float | None = None
@@ -59,6 +60,7 @@ class Watch:
         self.settings = settings
         self.address = settings.address
         self.changes += 1
+        self.upsets += 1
         self.circuit.policy = _policy(settings)
 
     @property
@@ -117,6 +119,8 @@ class Watch:
         self.durations.observe(outcome.seconds)
         if outcome.seen.certificate_expires is not None:
             self.certificate_expires = outcome.seen.certificate_expires
+        if outcome.reason is not None:
+            self.upsets += 1
         if isinstance(outcome.reason, OwnFault):
             self.inconclusive[outcome.reason] += 1
             return
