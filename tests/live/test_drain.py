@@ -16,7 +16,7 @@ import pytest
 import websockets
 
 from support.badservers import closed_port
-from support.process import PATIENCE, clean_environment, eventually
+from support.process import PATIENCE, clean_environment, eventually, exporter
 from support.prometheus import prometheus
 
 TESTS = Path(__file__).parents[1]
@@ -44,10 +44,13 @@ COMMANDS = {
         "--no-control-socket",
     ],
 }
+WITH_WORKERS = {
+    "hypercorn with workers": ["-m", "hypercorn", APP, "--bind=127.0.0.1:{port}", "--graceful-timeout=1"]
+}
 ENDS_WITH = {"uvicorn": -signal.SIGTERM, "uvicorn on asyncio": -signal.SIGTERM}
 """Exit codes other than 0: uvicorn ends by the signal that ended it."""
 
-every_server = pytest.mark.parametrize("server", COMMANDS)
+every_server = pytest.mark.parametrize("server", ["uvicorn", "hypercorn", "gunicorn"])
 
 
 @dataclass
@@ -113,6 +116,10 @@ class House:
     def record(self) -> Path:
         return self.folder / "shutdowns.json"
 
+    async def is_draining(self) -> bool | None:
+        """Return True once a drain is under way."""
+        return True if [*self.folder.glob("*.draining")] else None
+
     def recorded(self) -> dict[str, float]:
         said: dict[str, float] = json.loads(self.record.read_text())
         return said
@@ -124,7 +131,7 @@ class House:
         port = port or closed_port()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *(word.format(port=port) for word in COMMANDS[server]),
+            *(word.format(port=port) for word in (COMMANDS | WITH_WORKERS)[server]),
             cwd=self.folder,
             env={
                 **clean_environment(),
@@ -164,7 +171,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         gate.open()
 
 
-@every_server
+@pytest.mark.parametrize("server", COMMANDS)
 async def test_200_requests_in_flight_end_and_new_ones_are_sent_away(server: str, house: House) -> None:
     """Nobody who was in loses anything; who comes during the drain is told when to come back."""
     async with house.serve(server) as served:
@@ -210,7 +217,7 @@ async def test_one_that_never_ends_is_cut_off_at_the_limit(server: str, house: H
     assert house.recorded() == {"clean": 0, "timeout": 1, "last_seconds": pytest.approx(0.7, abs=0.3)}
 
 
-@pytest.mark.parametrize("server", ["uvicorn", "hypercorn", "gunicorn"])
+@every_server
 async def test_one_that_cannot_be_cancelled_does_not_hold_the_process(server: str, house: House) -> None:
     """The process ends all the same, a second late, after the result was recorded."""
     async with house.serve(server, limit=0.3) as served:
@@ -249,7 +256,7 @@ async def test_websockets_end_between_two_messages(server: str, house: House) ->
     assert house.recorded()["clean"] == 1
 
 
-@pytest.mark.parametrize("server", ["uvicorn", "hypercorn", "gunicorn"])
+@every_server
 async def test_a_second_sigterm_changes_nothing(server: str, house: House) -> None:
     """A service manager tells each process of a group, and the server's master tells its workers again."""
     async with house.serve(server) as served:
@@ -309,10 +316,57 @@ async def test_a_drain_that_is_killed_counts_as_one_that_ran_out_of_time(house: 
     assert 'uptime_shutdowns_total{app="drained",result="timeout"} 1.0' in page
 
 
+async def test_a_blocked_event_loop_does_not_hide_it(house: House) -> None:
+    """The drain cannot begin where the loop stands still; that the process was told to end is known."""
+    async with house.serve("uvicorn") as served:
+        blocked = asyncio.create_task(served.client.get("/block"))
+        await house.gate.holds(1)
+        served.tell(signal.SIGTERM)
+        await eventually(house.is_draining)
+        served.tell(signal.SIGKILL)
+        await served.end()
+        await asyncio.gather(blocked, return_exceptions=True)
+    async with house.serve("uvicorn") as served:
+        page = (await served.client.get("/metrics")).text
+
+    assert 'uptime_shutdowns_total{app="drained",result="timeout"} 1.0' in page
+
+
+async def test_what_hypercorns_master_cuts_off_is_not_clean(house: House) -> None:
+    """Its workers hear of no signal; the record says what became of the requests."""
+    async with house.serve("hypercorn with workers") as served:
+        held = asyncio.create_task(served.client.get("/hold"))
+        await house.gate.holds(1)
+        served.tell(signal.SIGTERM)
+        await asyncio.gather(held, return_exceptions=True)
+        await served.end()
+
+    assert house.recorded()["timeout"] == 1
+
+
+async def test_the_exporter_records_its_own_end(tmp_path: Path) -> None:
+    """Beside its ledger; the next start goes on from there."""
+    ledger = tmp_path / "uptime.db"
+    record = tmp_path / "uptime.shutdowns.json"
+    for clean in (1, 2):
+        async with exporter("--ledger", str(ledger), "--config", str(_settings(tmp_path))) as running:
+            running.tell(signal.SIGTERM)
+            assert await running.end() == 0
+        assert json.loads(record.read_text())["clean"] == clean
+
+
+def _settings(folder: Path) -> Path:
+    path = folder / "uptime.yaml"
+    target = {"kind": "http", "url": f"http://127.0.0.1:{closed_port()}/"}
+    path.write_text(json.dumps({"targets": {"a": target}}))
+    return path
+
+
 async def test_workers_share_a_record(house: House) -> None:
     """Each worker's drain is counted, and none is lost when they end together."""
-    workers = {"GUNICORN_CMD_ARGS": "--workers=3", "DRAINED_SLOW_START": "1"}
-    async with house.serve("gunicorn", ready=False, **workers) as served:
+    async with house.serve(
+        "gunicorn", ready=False, GUNICORN_CMD_ARGS="--workers=3", DRAINED_SLOW_START="1"
+    ) as served:
         await house.gate.holds(3)
         house.gate.open()
         served.tell(signal.SIGTERM)

@@ -105,6 +105,7 @@ def test_ones_own_drain_is_not_taken_for_a_dead_one(path: Path) -> None:
     record.end("clean", 0.5)
 
     assert record.read() == Tally(clean=1, last_seconds=0.5)
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
 def test_processes_that_end_together_are_all_counted(path: Path) -> None:

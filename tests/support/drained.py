@@ -6,40 +6,24 @@ when that ends; so does the start of the application where ``DRAINED_SLOW_START`
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.registry import Collector
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from uptime_exporter.reliability.drain import DrainMiddleware, GracefulShutdown
+from uptime_exporter.reliability import Reliability, install
 
-drain = GracefulShutdown(float(os.environ["DRAINED_LIMIT"]), record=Path(os.environ["DRAINED_RECORD"]))
-
-
-class Shutdowns(Collector):
-    """What `UptimeShutdownTimeout` reads."""
-
-    def collect(self) -> list[CounterMetricFamily]:
-        family = CounterMetricFamily(
-            "uptime_shutdowns", "Drains by how they ended.", labels=["app", "result"]
-        )
-        for result, number in drain.shutdowns.items():
-            family.add_metric(["drained", result], number)
-        return [family]
-
-
-registry = CollectorRegistry()
-registry.register(Shutdowns())
-ProcessCollector(registry=registry)
+reliability = Reliability(
+    "drained",
+    shutdown_timeout=float(os.environ["DRAINED_LIMIT"]),
+    shutdown_record=Path(os.environ["DRAINED_RECORD"]),
+)
 
 
 async def gate() -> None:
@@ -53,10 +37,6 @@ async def gate() -> None:
 
 async def hello(_request: Request) -> Response:
     return PlainTextResponse("hello")
-
-
-async def metrics(_request: Request) -> Response:
-    return Response(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 async def hold(_request: Request) -> Response:
@@ -81,6 +61,14 @@ async def stubborn(_request: Request) -> Response:
             continue
 
 
+async def block(_request: Request) -> Response:
+    """Stop the event loop, as code does that should have been in a thread."""
+    with socket.socket(socket.AF_UNIX) as to_test:
+        to_test.connect(os.environ["DRAINED_GATE"])
+        to_test.recv(1)
+    return PlainTextResponse("held")
+
+
 async def echo(websocket: WebSocket) -> None:
     await websocket.accept()
     async for text in websocket.iter_text():
@@ -99,12 +87,12 @@ async def lifespan(_app: Starlette) -> AsyncIterator[None]:
 app = Starlette(
     routes=[
         Route("/", hello),
-        Route("/metrics", metrics),
         Route("/hold", hold),
         Route("/stream", stream),
+        Route("/block", block),
         Route("/stubborn", stubborn),
         WebSocketRoute("/echo", echo),
     ],
-    middleware=[Middleware(DrainMiddleware, drain=drain)],
     lifespan=lifespan,
 )
+install(app, reliability)

@@ -112,12 +112,10 @@ class Record:
         for each in gone:
             each.unlink(missing_ok=True)
 
-    def _abandoned(self, path: Path) -> list[Path]:
+    @staticmethod
+    def _abandoned(path: Path) -> list[Path]:
         found = path.parent.glob(f"{_literally(path.name)}.*{UNDER_WAY}")
-        return [each for each in sorted(found) if not self._is_ours(each) and _is_free(each)]
-
-    def _is_ours(self, path: Path) -> bool:
-        return self._under_way is not None and self._under_way[0] == path
+        return [each for each in sorted(found) if _is_free(each)]
 
     def _load(self, path: Path) -> Tally:
         try:
@@ -168,7 +166,7 @@ def _limit_of(path: Path) -> float:
 
 
 def _is_free(path: Path) -> bool:
-    """Return whether the process that locked *path* is gone."""
+    """Return whether the process that locked *path* is gone; this one's own lock counts as well."""
     try:
         held = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
