@@ -13,10 +13,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 TOOLS := .cache/tools
+RENDER := tests/grafana/render
 export PATH := $(CURDIR)/$(TOOLS)/usr/bin:$(PATH):/usr/sbin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 
-.PHONY: help run test stack check bench format lock clean database prometheus alertmanager curl
+.PHONY: help run test stack check bench format lock clean database prometheus alertmanager curl node
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -24,7 +25,7 @@ help:
 run: $(BIN)/.ready database
 	@exec $(BIN)/uptime-exporter demo
 
-test: check database prometheus alertmanager curl
+test: check database prometheus alertmanager curl node
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 stack: $(BIN)/.ready
@@ -81,6 +82,20 @@ alertmanager:
 
 curl:
 	@if ! command -v curl >/dev/null; then $(call install,curl,README and the demo show commands with it); fi
+
+# Grafana's own panels, and a browser to draw the dashboards with them.
+node:
+	@if ! command -v npm >/dev/null; then \
+	  echo "going on without Node: no dashboard is drawn (node 20 or newer, and npm)"; \
+	else \
+	  if ! command -v chromium >/dev/null; then echo "setting up: chromium"; \
+	    $(call install,chromium,the dashboards are drawn in it) || echo "going on without one"; fi; \
+	  $(MAKE) --silent --no-print-directory $(RENDER)/node_modules/.package-lock.json; fi
+
+$(RENDER)/node_modules/.package-lock.json: $(RENDER)/package-lock.json
+	@echo "setting up: what $< names"
+	@cd $(RENDER) && npm ci --ignore-scripts --legacy-peer-deps --loglevel=error >/dev/null
+	@touch $@
 
 # $(call install,PACKAGES,WHAT FOR)
 install = if [ "$$(id -u)" = 0 ]; then $(refresh) && $(APT) install -y --no-install-recommends $(1) >/dev/null; \

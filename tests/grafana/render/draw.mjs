@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { OUT } from './build.mjs';
+import { OUT, buildPage } from './build.mjs';
 
 const FLAGS = [
   ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
@@ -69,6 +69,7 @@ async function settled(page) {
   throw new Error('the page does not come to rest');
 }
 
+await buildPage();
 const jobs = JSON.parse(readFileSync(0, 'utf8'));
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
 try {

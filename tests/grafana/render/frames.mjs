@@ -8,24 +8,30 @@ import { transformV2 } from './node_modules/@grafana/prometheus/dist/esm/result_
  * Return the frames of one panel.
  *
  * @param panel as in the dashboard's JSON
- * @param answers refId to Prometheus's `data` object, {resultType, result}
- * @param range {from, to, step} in milliseconds
+ * @param answers refId to Prometheus's `data` object, {resultType, result}, and the `step` of a range in seconds
+ * @param variables what is chosen in the dashboard
  */
-export function frames(panel, answers, range) {
-  const targets = (panel.targets ?? []).filter((target) => !target.hide);
-  const data = targets.flatMap((target) => fromBackend(target, answers[target.refId], range));
+export function frames(panel, answers, variables) {
+  const targets = (panel.targets ?? [])
+    .filter((target) => !target.hide)
+    .map((target) => ({ ...target, legendFormat: filledIn(target.legendFormat, variables) }));
+  const data = targets.flatMap((target) => fromBackend(target, answers[target.refId]));
   return transformV2({ data }, { targets }, {}).data.map(toDataFrame);
 }
 
-function fromBackend(target, answer, range) {
+function filledIn(legend, variables) {
+  return legend?.replace(/\$\{(\w+)\}|\$(\w+)/g, (_, braced, plain) => variables[braced ?? plain]);
+}
+
+function fromBackend(target, answer) {
   const meta = { custom: { resultType: answer.resultType }, executedQueryString: target.expr };
   if (answer.result.length === 0) {
     return [{ refId: target.refId, fields: [], length: 0, meta }]; // it always sends one, for its meta data
   }
-  return answer.result.map((series) => frame(target, series, range, meta));
+  return answer.result.map((series) => frame(target, series, answer.step, meta));
 }
 
-function frame(target, series, range, meta) {
+function frame(target, series, step, meta) {
   const samples = series.values ?? [series.value];
   const name = displayName(target, series.metric);
   return {
@@ -36,7 +42,7 @@ function frame(target, series, range, meta) {
       {
         name: 'Time',
         type: FieldType.time,
-        config: { interval: range.step },
+        config: step ? { interval: step * 1000 } : {},
         values: samples.map(([seconds]) => seconds * 1000),
       },
       {

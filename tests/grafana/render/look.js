@@ -1,6 +1,7 @@
 // Looks at the page for what a person would complain of: errors, text that is cut off, text too small to read.
 
 const SMALLEST = 9; // pixels; Grafana's own axes have 12, its smallest stat 10
+const TIME = /^(\d\d:\d\d(:\d\d)?|\d\d\/\d\d( \d\d:\d\d)?|\d{4}-\d\d)$/; // Grafana itself cuts off the last one of an axis
 let outside = [];
 let written = [];
 
@@ -18,7 +19,7 @@ CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...rest) {
   const ends = [left, left + width].map((at) => [a * at + c * y + e, b * at + d * y + f]);
   const inside = ends.every(([px, py]) => px >= -1 && py >= -1 && px <= this.canvas.width + 1 && py <= this.canvas.height + 1);
   written.push({ canvas: this.canvas, text });
-  if (!inside && text !== '') {
+  if (!inside && text !== '' && !TIME.test(text)) {
     outside.push({ canvas: this.canvas, text });
   }
   return fillText.call(this, text, x, y, ...rest);
@@ -36,8 +37,9 @@ function look(panel) {
     type: panel.dataset.pluginId,
     text: panel.innerText.replace(/\s+/g, ' ').trim(),
     axes: [...new Set(written.filter(({ canvas }) => panel.contains(canvas)).map(({ text }) => text))],
-    spans: [...panel.querySelectorAll('[data-span]')].map((span) => span.dataset.span),
+    spans: [...panel.querySelectorAll('[data-span]')].map(({ dataset }) => [dataset.row, dataset.span]),
     errors: [...panel.querySelectorAll('[role=alert], [data-testid="data-testid Panel status error"]')].map((alert) => alert.innerText || 'error'),
+    sideways: [...panel.querySelectorAll('[role=grid]')].some((grid) => grid.scrollWidth > grid.clientWidth + 1),
     hidden: Number(panel.querySelector('[data-frames]')?.dataset.frames ?? 1) - 1,
     cut: [...texts(panel)].filter(cutOff).map(described),
     small: [...texts(panel)].filter((element) => parseFloat(getComputedStyle(element).fontSize) < SMALLEST).map(described),
@@ -55,7 +57,7 @@ function* texts(panel) {
 }
 
 function cutOff(element) {
-  const box = written_box(element);
+  const box = boxOf(element);
   for (let outer = element; outer && !outer.matches('[data-viz-panel-key]'); outer = outer.parentElement) {
     const { overflowX, overflowY } = getComputedStyle(outer);
     const frame = outer.getBoundingClientRect();
@@ -80,7 +82,7 @@ function scrolls(overflow) {
   return overflow === 'auto' || overflow === 'scroll';
 }
 
-function written_box(element) {
+function boxOf(element) {
   const range = document.createRange();
   range.selectNodeContents(element);
   return range.getBoundingClientRect();

@@ -27,7 +27,6 @@ import { frames } from './frames.mjs';
 import { findings, watchCanvas } from './look.js';
 import { PANELS } from './panels.jsx';
 
-const CELL = 38; // pixels of a row of Grafana's grid: 30, and 8 between two
 let root = null;
 
 /**
@@ -47,7 +46,7 @@ window.draw = async ({ dashboard, answers, range, variables, theme: mode }) => {
     body: new SceneGridLayout({
       isDraggable: false,
       isResizable: false,
-      children: dashboard.panels.flatMap((panel) => [item(panel, answers, range), ...(panel.panels ?? []).map((inner) => item(inner, answers, range))]),
+      children: dashboard.panels.map((panel) => item(panel, { answers, range, variables })),
     }),
   });
   root = createRoot(document.getElementById('root'));
@@ -69,17 +68,17 @@ function variable({ name, label, hide, multi, includeAll, type }, values) {
   return [new CustomVariable({ name, label, hide, isMulti: multi, includeAll, query, value, text: value })];
 }
 
-function item(panel, answers, range) {
+function item(panel, given) {
   const { x, y, w: width, h: height } = panel.gridPos;
   if (panel.type === 'row') {
     return new SceneGridRow({ key: `row-${panel.id}`, title: panel.title, x, y, isCollapsed: false, children: [] });
   }
-  return new SceneGridItem({ key: `item-${panel.id}`, x, y, width, height, body: body(panel, answers[panel.id] ?? {}, range) });
+  return new SceneGridItem({ key: `item-${panel.id}`, x, y, width, height, body: body(panel, given) });
 }
 
-function body(panel, answers, range) {
+function body(panel, { answers, range, variables }) {
   const limits = { from: dateTime(range.from), to: dateTime(range.to) };
-  const data = { state: LoadingState.Done, series: frames(panel, answers, range), timeRange: { ...limits, raw: limits } };
+  const data = { state: LoadingState.Done, series: frames(panel, answers[panel.id] ?? {}, variables), timeRange: { ...limits, raw: limits } };
   return new VizPanel({
     key: `panel-${panel.id}`,
     title: panel.title,
@@ -96,7 +95,13 @@ function body(panel, answers, range) {
 }
 
 function Page({ scene, theme }) {
-  const style = { background: theme.colors.background.canvas, color: theme.colors.text.primary, minHeight: '100vh', padding: 8 };
+  const style = {
+    background: theme.colors.background.canvas,
+    color: theme.colors.text.primary,
+    boxSizing: 'border-box',
+    minHeight: '100vh',
+    padding: '8px 16px 8px 8px',
+  };
   return (
     <ThemeContext.Provider value={theme}>
       <MemoryRouter>

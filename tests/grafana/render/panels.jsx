@@ -1,8 +1,15 @@
 // The panels by type: each hands its data to Grafana's own component, as Grafana's panel does. State timeline, status
 // history and gauge have no component on npm: what stands in for them here shows the same names, texts and colours.
 
-import { createContext, useContext } from 'react';
-import { EventBusSrv, getDisplayProcessor, getFieldDisplayName, getFieldDisplayValues, FieldType, renderTextPanelMarkdown } from '@grafana/data';
+import { useMemo } from 'react';
+import {
+  EventBusSrv,
+  FieldType,
+  cacheFieldDisplayNames,
+  getFieldDisplayName,
+  getFieldDisplayValues,
+  renderTextPanelMarkdown,
+} from '@grafana/data';
 import { BarGauge, BigValue, PanelContextProvider, RenderUserContentAsHTML, TimeSeries, VizRepeater, useTheme2 } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
 
@@ -91,6 +98,7 @@ function Lines({ data, timeRange, timeZone, width, height, options, replaceVaria
 
 function Table({ data, width, height, options, fieldConfig, timeRange }) {
   const { showHeader = true, cellHeight = 'sm', sortBy, enablePagination, frozenColumns, frameIndex = 0 } = options;
+  useMemo(() => cacheFieldDisplayNames(data.series), [data.series]);
   return (
     <div data-frames={data.series.length} style={{ width, height }}>
       <TableNG
@@ -114,39 +122,44 @@ function Text({ options, replaceVariables }) {
   return <RenderUserContentAsHTML className="markdown-html" content={options.mode === 'html' ? text : renderTextPanelMarkdown(text)} />;
 }
 
-function States({ data, timeRange, width, height, options, fieldConfig }) {
-  const theme = useTheme2();
-  const all = data.series.flatMap((frame) => frame.fields.filter((field) => field.type !== FieldType.time).map((field) => ({ frame, field })));
-  const page = options.perPage ?? 20;
-  const rows = all.slice(0, page);
+function States({ data, timeRange, height, options }) {
+  const all = data.series.flatMap((frame) =>
+    frame.fields.filter(({ type }) => type !== FieldType.time).map((field) => ({ frame, field })),
+  );
+  const rows = all.slice(0, options.perPage ?? 20);
   const tall = Math.min(30, Math.floor((height - 24) / Math.max(rows.length, 1)));
+  const grid = { display: 'grid', gridTemplateColumns: 'max-content 1fr', gridAutoRows: tall, columnGap: 8, alignItems: 'center' };
   return (
-    <div style={{ width, height, fontSize: 12, overflow: 'hidden' }}>
-      {rows.map(({ frame, field }, index) => (
-        <div key={index} style={{ display: 'flex', height: tall, alignItems: 'center' }}>
-          <div data-name style={{ width: Math.min(200, width / 4), paddingRight: 8, textAlign: 'right', whiteSpace: 'nowrap', overflow: 'hidden' }}>
-            {getFieldDisplayName(field, frame, data.series)}
-          </div>
-          <Spans {...{ frame, field, timeRange, theme, options }} />
-        </div>
-      ))}
-      {all.length > page && <div>1 to {page} of {all.length}</div>}
+    <div style={{ fontSize: 12, lineHeight: 1 }}>
+      <div style={grid}>
+        {rows.map(({ frame, field }) => {
+          const name = getFieldDisplayName(field, frame, data.series);
+          const height = tall * (options.rowHeight ?? 0.9);
+          return [
+            <div key={`${name} name`}>{name}</div>,
+            <Spans key={name} {...{ name, frame, field, timeRange, options, height }} />,
+          ];
+        })}
+      </div>
+      {all.length > rows.length && <div>{`1 to ${rows.length} of ${all.length}`}</div>}
     </div>
   );
 }
 
-function Spans({ frame, field, timeRange, theme, options }) {
+function Spans({ name, frame, field, timeRange, options, height }) {
+  const theme = useTheme2();
   const [from, to] = [timeRange.from.valueOf(), timeRange.to.valueOf()];
-  const place = (moment) => `${(100 * (moment - from)) / (to - from)}%`;
-  const background = { flex: 1, position: 'relative', height: '80%' };
+  const part = (milliseconds) => `${(100 * milliseconds) / (to - from)}%`;
   return (
-    <div style={background}>
-      {spans(frame, field, to).map(({ begin, end, value }, index) => {
-        const { text, color } = field.display(value);
-        const width = place(from + end - begin);
+    <div style={{ position: 'relative', height }}>
+      {spans(frame, field, to).map(({ begin, end, value }) => {
+        const { text, color: background = '' } = field.display(value);
+        const place = { position: 'absolute', left: part(begin - from), width: part(end - begin), height, lineHeight: `${height}px` };
+        const ink = { background, color: theme.colors.getContrastText(background || '#000'), paddingLeft: 4, overflow: 'hidden' };
+        const told = options.showValue !== 'never' && height >= 14 && (end - begin) / (to - from) > 0.1;
         return (
-          <div key={index} data-span={text} title={text} style={{ position: 'absolute', left: place(begin), width, height: '100%', background: color, color: theme.colors.getContrastText(color ?? '#000'), overflow: 'hidden', paddingLeft: 4 }}>
-            {options.showValue !== 'never' && end - begin > (to - from) / 12 ? text : ''}
+          <div key={begin} data-row={name} data-span={text} title={text} style={{ ...place, ...ink }}>
+            {told && text}
           </div>
         );
       })}

@@ -1,6 +1,6 @@
 // Says what each value of a panel shows, and in which colour: jobs as JSON in, a list of shown values each out.
 //
-// A job is {panel, answers, range}, see frames.mjs. A stat shows [{title, text, color}], a table
+// A job is {panel, answers, variables, now}, see frames.mjs. A stat shows [{title, text, color}], a table
 // [{column: {text, color}}], anything else as a stat does. `color` is the name that the panel's JSON uses.
 
 import { readFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import {
   formattedValueToString,
   getFieldDisplayName,
   getFieldDisplayValues,
+  getPanelOptionsWithDefaults,
   transformDataFrame,
 } from '@grafana/data';
 import { plugin, register } from './fields.mjs';
@@ -20,10 +21,11 @@ const theme = createTheme();
 const asItIs = (text) => text;
 const COLOURED_CELLS = ['color-text', 'color-background'];
 
-async function shown({ panel, answers, range }) {
-  Date.now = () => range.to; // "3 minutes ago" is counted from here
+async function shown({ panel: written, answers, variables, now }) {
+  const panel = started(written);
+  Date.now = () => now; // "3 minutes ago" is counted from here
   const transformed = await firstValueFrom(
-    transformDataFrame(panel.transformations ?? [], frames(panel, answers, range), { interpolate: asItIs }),
+    transformDataFrame(panel.transformations ?? [], frames(panel, answers, variables), { interpolate: asItIs }),
   );
   const data = applyFieldOverrides({
     data: transformed,
@@ -37,6 +39,17 @@ async function shown({ panel, answers, range }) {
   return panel.type === 'table' ? rows(data, name) : values(panel, data, name);
 }
 
+/** Return the panel with its options as Grafana completes them when it starts one: the lowest limit, null in JSON, is -∞. */
+function started(panel) {
+  const { options, fieldConfig } = getPanelOptionsWithDefaults({
+    plugin: plugin(panel.type),
+    currentOptions: panel.options ?? {},
+    currentFieldConfig: panel.fieldConfig,
+    isAfterPluginChange: false,
+  });
+  return { ...panel, options, fieldConfig };
+}
+
 function values(panel, data, name) {
   const fields = {
     data,
@@ -46,10 +59,11 @@ function values(panel, data, name) {
     theme,
     timeZone: 'utc',
   };
+  const { textMode, colorMode } = panel.options;
   return getFieldDisplayValues(fields).map(({ display }) => ({
-    title: display.title,
-    text: formattedValueToString(display),
-    color: name(display.color),
+    title: textMode === 'value' ? null : (display.title ?? null),
+    text: textMode === 'name' ? null : formattedValueToString(display),
+    color: colorMode === 'none' ? null : name(display.color),
   }));
 }
 
