@@ -64,6 +64,16 @@ what_for() {
   esac
 }
 
+# Whether a folder above the file keeps everybody else out, whatever the file's own rights are.
+closed() (
+  cd "$(dirname "$1")" 2>/dev/null || return 1
+  while :; do
+    case $(ls -ld .) in d????????[-T]*) return 0 ;; esac
+    [ "$(pwd -P)" != / ] || return 1
+    cd ..
+  done
+)
+
 missing() { echo "$1"; problems=$((problems + 1)); }
 
 problems=0
@@ -81,7 +91,7 @@ while read -r receiver what channel key value; do
         missing "$receiver: $channel: $file ends in a newline, which Alertmanager 0.25 sends along; printf %s KEY >$file"
       else
         case $(ls -ld "$file") in
-          ???????r*) missing "$receiver: $channel: everybody on this machine can read $file; chmod o= $file" ;;
+          ???????r*) closed "$file" && echo "$receiver: $channel: ready" || missing "$receiver: $channel: everybody on this machine can read $file; chmod o= $file" ;;
           *) echo "$receiver: $channel: ready" ;;
         esac
       fi ;;

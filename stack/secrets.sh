@@ -6,7 +6,10 @@
 # The folder is closed to everybody else on this machine, and the files in it are open: a service runs as a user
 # whom this machine does not know, and sees its own few, each mounted by itself. No secret is shown.
 #
-# What Alertmanager needs goes into FOLDER/alertmanager by hand; alerts/preflight.sh says what is missing there.
+# What Alertmanager needs goes into FOLDER/alertmanager by hand; run this again afterwards, so that it can read it.
+# What is still missing there, this says:
+#
+#   alerts/preflight.sh alerts/alertmanager.yaml secrets/alertmanager
 #
 # Read by:   docker-compose.yaml
 # Tested by: ../tests/stack/test_secrets.py
@@ -28,4 +31,8 @@ for name in admin_token grafana_admin_password mysql_root_password mysql_uptime_
   chmod 0444 "$file.new"
   mv "$file.new" "$file"
   echo "made  $name"
+done
+
+for file in "$folder"/alertmanager/*; do
+  [ ! -f "$file" ] || chmod 0444 "$file"
 done

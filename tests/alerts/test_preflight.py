@@ -1,7 +1,9 @@
 """The preflight says who would not be told, and what is missing."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -38,6 +40,15 @@ def secret(folder: Path, name: str, text: str = "secret", mode: int = 0o600) -> 
     path.write_text(text)
     path.chmod(mode)
     return path
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder to which the way is open to everybody; pytest's own are closed."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 def test_as_shipped_it_says_that_nobody_is_told() -> None:
@@ -83,6 +94,18 @@ def test_all_is_well_once_every_file_is_there(config: Path, tmp_path: Path) -> N
     )
 
 
+def test_what_nobody_else_gets_to_may_be_open(config: Path, open_folder: Path) -> None:
+    """A container's user is a stranger to this machine: the folder above keeps the others out."""
+    folder = open_folder / "secrets" / "alertmanager"
+    folder.mkdir(parents=True)
+    for name in ("slack_api_url", "dead_mans_switch_url", "pagerduty_routing_key"):
+        secret(folder, name, mode=0o444)
+    before, _ = preflight(config, folder)
+    folder.parent.chmod(0o700)
+    after, _ = preflight(config, folder)
+    assert (before, after) == (1, 0)
+
+
 @pytest.mark.parametrize(
     ("text", "mode", "said"),
     [
@@ -91,13 +114,13 @@ def test_all_is_well_once_every_file_is_there(config: Path, tmp_path: Path) -> N
     ],
 )
 def test_a_file_that_will_not_do_is_told(
-    text: str, mode: int, said: str, config: Path, tmp_path: Path
+    text: str, mode: int, said: str, config: Path, open_folder: Path
 ) -> None:
     """An empty secret, or one for everybody, is as bad as none; the secret itself is not shown."""
     for name in ("slack_api_url", "dead_mans_switch_url"):
-        secret(tmp_path, name)
-    secret(tmp_path, "pagerduty_routing_key", text, mode)
-    code, lines = preflight(config, tmp_path)
+        secret(open_folder, name)
+    secret(open_folder, "pagerduty_routing_key", text, mode)
+    code, lines = preflight(config, open_folder)
     (line,) = (line for line in lines if line.startswith("page:"))
     assert code == 1
     assert said in line

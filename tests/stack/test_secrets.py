@@ -53,3 +53,12 @@ def test_only_containers_and_their_owner_can_read_them(tmp_path: Path) -> None:
         0o444
     }
     assert (tmp_path / "secrets" / "alertmanager").stat().st_mode & 0o777 == 0o755
+
+
+def test_what_is_put_there_by_hand_can_be_read_by_alertmanager(tmp_path: Path) -> None:
+    """Once the script has run again."""
+    made(tmp_path / "secrets")
+    secret = tmp_path / "secrets" / "alertmanager" / "slack_api_url"
+    secret.touch(mode=0o600)
+    made(tmp_path / "secrets")
+    assert secret.stat().st_mode & 0o777 == 0o444
