@@ -2,7 +2,7 @@
 
 import logging
 import math
-import sysconfig
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,8 +17,9 @@ Ticket = tuple[int, float]
 
 Excluded = type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]
 
-# `+= 1` on a slot is one step between two switches of threads only where there is a global interpreter lock.
-_COUNTS_ARE_ATOMIC = not sysconfig.get_config_var("Py_GIL_DISABLED")
+# `+= 1` on a slot is one step between two switches of threads only where there is a global interpreter lock; builds
+# without one have a "t" in their flags (PEP 703).
+_COUNTS_ARE_ATOMIC = "t" not in getattr(sys, "abiflags", "")
 
 
 class CircuitOpenError(Exception):
