@@ -38,6 +38,7 @@ def with_fastapi(folder: Path) -> FastAPI:
     app, nested, plain, inner = FastAPI(), APIRouter(prefix="/outer"), APIRouter(), FastAPI()
     app.add_api_route("/items/{number}", item, methods=["GET"])
     app.add_api_route("/", root)
+    app.add_route("/starlettes/{key}", hello)
     app.include_router(own(), prefix="/v1")
     app.include_router(own(), prefix="/v2")
     nested.include_router(own(), prefix="/mid")
@@ -60,6 +61,7 @@ EXPECTED = {
     "/items/1": ("/items/{number}", 200),
     "/items/2": ("/items/{number}", 200),
     "/items/a": ("/items/{number}", 422),
+    "/starlettes/1": ("/starlettes/{key}", 200),
     "/": ("/", 200),
     "/v1/own/items/1": ("/v1/own/items/{number}", 200),
     "/v2/own/items/1": ("/v2/own/items/{number}", 200),

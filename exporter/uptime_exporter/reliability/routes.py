@@ -22,6 +22,7 @@ class Routes:
 
     def __init__(self) -> None:
         self._relative: dict[int, tuple[object, str]] = {}
+        self._endpoints: dict[int, tuple[object, Any]] = {}
         self._mounts: dict[str, str] = {}
 
     def template(self, scope: Scope) -> str:
@@ -29,12 +30,23 @@ class Routes:
         route = scope.get("route")
         if (context := scope.get("fastapi", _NOTHING).get("effective_route_context")) is not None:
             route = _included(context, route)
+        if route is None:
+            route = self._of_endpoint(scope)
         known = self._relative.get(id(route))
         if known is None:
             known = self._relative[id(route)] = (route, _path_of(route))
         if (outside := scope.get("app_root_path")) is None:
             return known[1] or UNMATCHED
         return self._mounted(scope, outside) + known[1]
+
+    def _of_endpoint(self, scope: Scope) -> Any:
+        """Return the route of whoever answered: neither FastAPI nor older Starlettes say which it was."""
+        endpoint = scope.get("endpoint")
+        known = self._endpoints.get(id(endpoint))
+        if known is None:
+            route = _with_endpoint(getattr(scope.get("router"), "routes", ()), endpoint)
+            known = self._endpoints[id(endpoint)] = (endpoint, route)
+        return known[1]
 
     def _mounted(self, scope: Scope, outside: str) -> str:
         """Return the template of the mounts that led to the route."""
@@ -60,6 +72,17 @@ def _outermost(scope: Scope) -> Iterable[Any]:
     if (included := getattr(context, "starlette_route", None)) is not None:
         yield included
     yield from getattr(scope.get("router"), "routes", ())
+
+
+def _with_endpoint(routes: Iterable[Any], endpoint: object) -> Any:
+    """Return the first of *routes*, and of those mounted in them, that has *endpoint*; None if none has."""
+    for route in routes:
+        if endpoint is not None and getattr(route, "endpoint", None) is endpoint:
+            return route
+        found = _with_endpoint(getattr(route, "routes", ()), endpoint)
+        if found is not None:
+            return found
+    return None
 
 
 def _path_of(route: Any) -> str:
