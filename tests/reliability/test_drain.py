@@ -272,6 +272,22 @@ def test_an_answer_after_the_cut_is_still_an_answer() -> None:
     assert on_fake_time(story())[0]["status"] == 200
 
 
+def test_who_is_cancelled_by_the_server_too_is_cancelled() -> None:
+    """The drain takes back its own cancellation and no other."""
+    drain = GracefulShutdown(timeout=30)
+
+    async def story() -> bool:
+        request = asyncio.create_task(ask(drain.wrap(answering(after=3600))))
+        await asyncio.sleep(0)
+        await drain.wait()
+        drain.cut_off()
+        request.cancel()
+        await asyncio.wait([request])
+        return request.cancelled()
+
+    assert on_fake_time(story())
+
+
 def test_the_result_and_the_seconds_are_there_afterwards() -> None:
     """What a drain took is counted from its beginning, and counted once."""
     drain = GracefulShutdown(timeout=30)
@@ -369,11 +385,13 @@ def test_sigterm_drains_first_and_reaches_the_server_then() -> None:
 
 def test_a_server_that_stops_by_itself_is_a_shutdown_too() -> None:
     """Some stop after so many requests, and some tell their workers without a signal."""
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     drain, server = GracefulShutdown(timeout=30), Lifespan()
     server.stop.set()
 
     on_fake_time(drain.wrap(well_behaved)({"type": "lifespan"}, server.receive, server.send))
 
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
     assert drain.is_shutting_down
     assert dict(drain.shutdowns) == {"clean": 1, "timeout": 0}
 
