@@ -214,6 +214,25 @@ async def test_every_channel_says_what_since_when_why_and_where_to_go_on(tools: 
     assert not any(secret in server.log() for secret in SECRETS.values() if secret)
 
 
+async def test_a_page_waits_no_longer_than_the_configuration_says(tools: str, tmp_path: Path) -> None:
+    """With the waits as they are shipped: what has fired for its group's 15 s leaves at once, and once."""
+    assert tools
+    async with inbox() as box:
+        config = with_secrets(SHIPPED.read_text(), tmp_path / "secrets", {"webhook_token": "x"})
+        config = switched_on(config, "page", "webhook")
+        config = config.replace("https://hooks.example.org/alerts", f"{box.url}/hook")
+        async with alertmanager(tmp_path, config) as server:
+            now = datetime.now(UTC)
+            blind = {"alertname": "UptimeMonitorBlind", "severity": "critical", "job": "uptime"}
+            await server.fire(blind, since=now)
+            await fire_burn(server, "system", since=now - timedelta(seconds=16))
+            page = await box.next_at("/hook")
+            took = datetime.now(UTC) - now
+    assert [alert["labels"] for alert in page["alerts"]] == [burn("system")]
+    assert took < timedelta(seconds=10)
+    assert len(box.messages) == 1, "what has fired just now waits"
+
+
 async def slack_titles(folder: Path, *slas: str, over: bool = False) -> Any:
     """Return the title that Slack shows for the burn of *slas*, or for its end."""
     async with inbox() as box:

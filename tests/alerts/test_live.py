@@ -32,8 +32,14 @@ SHORTER = (
     (r"\[(5m|30m)\]", "[12s]"),
     (r"offset 5m\b", "offset 12s"),
     (r"keep_firing_for: 5m", "keep_firing_for: 1s"),
+    (r"interval: 1m", "interval: 1s"),
+    (r"< 0\.25", "< 0.25 * 12 / 300"),
+    (r"> 300\b", "> 3"),
+    (r">= 10\)", ">= 4)"),
 )
-"""What makes an alert end sooner; thresholds and long windows stay as they are."""
+"""What makes an alert end sooner, a target down and checks enough sooner; rates and long windows stay."""
+WINDOW = "1h"
+"""At this objective, 0.36 s of downtime break it."""
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -52,14 +58,21 @@ class System:
         for server in self.demo.servers:
             await server.switch(word)
 
+    def told(self, receiver: str) -> list[Any]:
+        return [m for m in self.inbox.at("/hook") if m["receiver"] == receiver]
+
     def pages(self) -> list[Any]:
-        return [m for m in self.inbox.at("/hook") if m["receiver"] == "page"]
+        return self.told("page")
 
     async def page(self, *, status: str, alert: str) -> Any:
         """Wait for a page that says so."""
+        return await self.message("page", status=status, alert=alert)
+
+    async def message(self, receiver: str, *, status: str, alert: str) -> Any:
+        """Wait for a message that says so."""
 
         async def there() -> Any:
-            found = (p for p in self.pages() if p["status"] == status)
+            found = (p for p in self.told(receiver) if p["status"] == status)
             return next((p for p in found if alert in {a["labels"]["alertname"] for a in p["alerts"]}), None)
 
         return await eventually(there)
@@ -101,11 +114,13 @@ def receivers(folder: Path, box: Inbox) -> str:
 
 
 @pytest.fixture
-async def system(tmp_path: Path) -> AsyncIterator[System]:
-    """Two targets that are well, watched every two seconds."""
+async def system(generation: str, tmp_path: Path) -> AsyncIterator[System]:
+    """Two targets that are well, watched every two seconds; by a Prometheus and Alertmanager of each generation."""
+    assert generation
     async with two_servers() as demo, inbox() as box:
-        slas = {name: {"targets": [name], "objective": OBJECTIVE} for name in PROMISES[:2]}
-        slas["system"] = {"targets": list(PROMISES[:2]), "objective": OBJECTIVE}
+        terms = {"objective": OBJECTIVE, "window": WINDOW}
+        slas = {name: {"targets": [name], **terms} for name in PROMISES[:2]}
+        slas["system"] = {"targets": list(PROMISES[:2]), **terms}
         pace = {"interval": 2, "timeout": 0.5, "retry_backoff": 0.05, "recovery_timeout": 5}
         settings = {
             "ledger": str(tmp_path / "uptime.db"),
@@ -139,11 +154,19 @@ async def test_an_outage_of_everything_is_one_page_from_beginning_to_end(system:
         assert alert["startsAt"].startswith("20")
     await system.inhibited("UptimeErrorBudgetBurn", burn_tier="slow")
     await system.inhibited("UptimeCircuitOpen")
+    down = await system.message("chat", status="firing", alert="UptimeTargetDown")
+    assert {a["labels"]["target"] for a in down["alerts"]} <= set(PROMISES[:2])
+    await system.inhibited("UptimeCheckSuccessLow")
+    broken = await system.message("chat", status="firing", alert="UptimeSLABreached")
+    assert {a["labels"]["severity"] for a in broken["alerts"]} == {"critical"}
     assert {p["status"] for p in system.pages()} == {"firing"}
     assert len(system.pages()) == 1
     await system.switch("up")
     await system.page(status="resolved", alert="UptimeErrorBudgetBurn")
     assert len({p["groupKey"] for p in system.pages()}) == 1
+    await system.message("chat", status="resolved", alert="UptimeTargetDown")
+    low = await system.message("chat", status="firing", alert="UptimeCheckSuccessLow")
+    assert "probes failed" in low["alerts"][0]["annotations"]["description"]
 
 
 async def test_a_dead_exporter_is_told_and_the_watchdog_goes_on(system: System) -> None:

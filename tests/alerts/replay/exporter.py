@@ -24,7 +24,7 @@ from uptime_exporter.metrics import Exposition, Reloads
 from uptime_exporter.monitor import Histogram, Monitor, Watch
 from uptime_exporter.monitor.monitor import LATENESS
 from uptime_exporter.monitor.schedule import Schedule
-from uptime_exporter.outcome import UNSEEN, Outcome, Reason, Seen
+from uptime_exporter.outcome import UNSEEN, Outcome, OwnFault, Reason, Seen
 from uptime_exporter.probes.protocol import Phases
 
 BEAT = 30.0
@@ -42,7 +42,7 @@ NO_PAUSE = 0.001
 class Fate:
     """What is to become of a probe."""
 
-    reason: Reason | None = None
+    reason: Reason | OwnFault | None = None
     seconds: float = 0.05
     """To the verdict, confirmation included."""
     seen: Seen = UNSEEN
@@ -193,7 +193,7 @@ class _Told(ScriptedProbe):
         fate = self._story(self._name, self._clock.wall())
         self.lasts = fate.seconds if fate.reason is None else fate.seconds / ATTEMPTS
         await super().check(phases)
-        if fate.reason is not None:
+        if isinstance(fate.reason, Reason):
             raise ProbeFailure(fate.reason, "as the story goes")
         return fate.seen
 
