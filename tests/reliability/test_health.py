@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import gc
 import itertools
 import logging
 import threading
@@ -53,6 +54,7 @@ def test_checks_go_by_a_beat_of_their_own(clock: FakeClock, run: Run) -> None:
         await monitor.start()
         await asyncio.sleep(100)
         await monitor.stop()
+        assert [check.results["failure"] for check in monitor.checks.values()] == [0, 0]
 
     run(story())
 
@@ -162,8 +164,9 @@ async def test_a_thread_that_hangs_is_not_joined_by_another(clock: FakeClock) ->
     monitor = HealthMonitor({"disk": lambda: release.wait(30)}, timeout=0.01, wall=clock.wall)
     check = monitor.checks["disk"]
 
-    await check.ask()
-    await check.ask()
+    for _ in range(2):
+        await check.ask()
+        await asyncio.sleep(0.01)  # the coroutine that waited for the thread is gone, the thread is not
 
     assert threading.active_count() == threads + 1
     assert check.results == {"success": 0, "failure": 2}
@@ -172,6 +175,29 @@ async def test_a_thread_that_hangs_is_not_joined_by_another(clock: FakeClock) ->
         await asyncio.sleep(0)
     await check.ask()
     assert check.state == "up"
+
+
+def test_what_an_abandoned_check_died_of_is_told_to_nobody(
+    clock: FakeClock, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asyncio would log the exception that nobody asked for, with all that it says."""
+
+    async def late() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            refused()
+
+    async def story() -> None:
+        monitor, check = watching(clock, late)
+        await check.ask()
+        await asyncio.sleep(1)
+        del monitor, check
+        gc.collect()
+
+    run(story())
+
+    assert "hunter2" not in caplog.text
 
 
 async def test_a_check_that_cancels_itself_is_down(clock: FakeClock) -> None:

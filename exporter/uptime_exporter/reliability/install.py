@@ -91,7 +91,7 @@ def _registry() -> CollectorRegistry:
 def _add(app: Any, method: str, endpoint: "_Endpoint") -> Any:
     """Put a route before all others: one that takes every path must not swallow it."""
     path = endpoint.path
-    app.add_route(path, endpoint, methods=[method], name=f"uptime {path}", include_in_schema=False)
+    app.add_route(path, endpoint, methods=[method], name=f"uptime {path}")
     ours = app.router.routes.pop()
     app.router.routes.insert(0, ours)
     return ours
@@ -251,5 +251,4 @@ def _told(tell: Callable[[], Json], instead: Json) -> Answer:
 def _path(scope: Scope) -> str:
     """Return the path within the application, as its routes know it."""
     path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
+    return path.removeprefix(scope.get("root_path", ""))
