@@ -70,6 +70,9 @@ async def test_a_connection_is_lent_and_kept(server: RealServer) -> None:
             assert (pool.use.in_use, pool.idle) == (1, 0)
         assert (pool.use.in_use, pool.idle) == (0, 1)
         assert await ask(pool) == await ask(pool)
+        await pool.disconnect()
+        assert pool.idle == 0
+        assert await ask(pool, "SELECT 4") == 4
 
 
 async def test_an_exhausted_pool_says_so_in_time(server: RealServer) -> None:
