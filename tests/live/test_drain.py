@@ -213,13 +213,15 @@ async def test_one_that_never_ends_is_cut_off_at_the_limit(server: str, house: H
     assert answer.status_code == 503
     assert "retry-after" in answer.headers
     assert code == ENDS_WITH.get(server, 0)
-    assert 0.7 <= took < 3
-    assert house.recorded() == {"clean": 0, "timeout": 1, "last_seconds": pytest.approx(0.7, abs=0.3)}
+    assert 0.7 <= took < PATIENCE / 3
+    recorded = house.recorded()
+    assert (recorded["clean"], recorded["timeout"]) == (0, 1)
+    assert 0.7 <= recorded["last_seconds"] <= took
 
 
-@every_server
+@pytest.mark.parametrize("server", ["uvicorn", "hypercorn"])
 async def test_one_that_cannot_be_cancelled_does_not_hold_the_process(server: str, house: House) -> None:
-    """The process ends all the same, a second late, after the result was recorded."""
+    """The process ends all the same, two seconds late, after the result was recorded."""
     async with house.serve(server, limit=0.3) as served:
         stubborn = asyncio.create_task(served.client.get("/stubborn"))
         await house.gate.holds(1)

@@ -84,6 +84,13 @@ def test_a_request_in_flight_takes_its_connection_along() -> None:
     assert (b"connection", b"close") in on_fake_time(story())[0]["headers"]
 
 
+def test_before_the_end_connections_are_kept() -> None:
+    """A client that keeps its connection saves a handshake."""
+    drain = GracefulShutdown()
+
+    assert on_fake_time(ask(drain.wrap(answering(after=1))))[0]["headers"] == []
+
+
 def test_the_wait_ends_at_the_time_limit_counted_from_begin() -> None:
     """A request that never ends cannot hold the process; a late wait gets no extra time."""
     clock = FakeClock()

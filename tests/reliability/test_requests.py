@@ -203,6 +203,7 @@ def test_a_client_that_goes_away_is_no_failure(
     async def reading(_scope: Scope, receive: Receive, send: Send) -> None:
         if started:
             await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"a", "more_body": True})
         if (await receive())["type"] == "http.disconnect":
             raise ConnectionError
 

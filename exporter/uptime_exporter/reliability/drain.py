@@ -26,7 +26,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-LAST_RESORT = 1.0
+LAST_RESORT = 2.0
 """Seconds past the time limit after which the process ends whatever still holds it."""
 
 AT_ONCE = 1.0
