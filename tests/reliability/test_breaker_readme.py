@@ -5,8 +5,9 @@ import inspect
 import logging
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import httpx
 import pytest
 
 from reliability.conformance.questions import QUESTIONS
@@ -26,8 +27,44 @@ class Client:
         return f"an answer to {json['prompt']}"
 
 
+class Connection:
+    """A database connection, and its cursor."""
+
+    def cursor(self) -> Self:
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close nothing."""
+
+    async def execute(self, statement: str) -> None:
+        assert statement == "SELECT 1"
+
+
+class Driver:
+    """A database driver, and its pool."""
+
+    freesize = 0
+
+    async def create_pool(self, *, minsize: int, maxsize: int, **_: str) -> Self:
+        assert (minsize, maxsize) == (0, 15)
+        return self
+
+    async def acquire(self) -> Connection:
+        return Connection()
+
+    def release(self, _: Connection) -> None:
+        """Take it back."""
+
+
 class NotFound(Exception):  # noqa: N818 - as README says it
     """What the reader's own client raises."""
+
+
+async def generate(question: str) -> str:
+    return f"generated for {question}"
 
 
 async def test_its_python_runs() -> None:
@@ -37,6 +74,11 @@ async def test_its_python_runs() -> None:
         "NotFound": NotFound,
         "logging": logging,
         "read_the_cache": lambda: "old",
+        "generate": generate,
+        "ask_database": lambda: True,
+        "ask_model_server": lambda: True,
+        "asyncmy": Driver(),
+        "password": "from a file",
     }
     for example in re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL):
         code = compile(example, str(README), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -49,6 +91,14 @@ async def test_its_python_runs() -> None:
     assert names["answer"] == "an answer to why?"
     assert await names["ask"]("how?") == "an answer to how?"
     assert isinstance(retry, Retry)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(names["app"]), base_url="http://app"
+    ) as browser:
+        assert (await browser.get("/ask/why")).json() == "generated for why"
+        metrics = (await browser.get("/metrics")).text
+    for name in set(re.findall(r"`(uptime_[a-z_]+)`", TEXT)):
+        assert f"# HELP {name} " in metrics
+    await names["http"].disconnect()
 
 
 @pytest.mark.parametrize("attribute", re.findall(r"`(state|since|failure_count|calls|transitions)`", TEXT))
