@@ -130,12 +130,27 @@ async def test_nobody_is_woken_for_nothing(name: str, ours: Ours) -> None:
         "flapping: 2 minutes down, 3 up, for 1 hour",
         "Prometheus restarted 90 s into 45 minutes down",
         "Prometheus restarted 20 minutes into 45 minutes down",
+        "the exporter gone for 20 minutes while everything is down for 45",
     ],
 )
 async def test_one_outage_is_one_page_until_it_is_over(name: str, ours: Ours) -> None:
     """However many targets, promises and tiers it takes along, and whatever Prometheus forgets meanwhile."""
     measured = await ours(named(name))
     assert (measured.pages, measured.midway, measured.false) == (1, False, 0)
+
+
+async def test_who_goes_blind_in_an_outage_and_stays_blind_is_heard(ours: Ours) -> None:
+    """The outage's page lasts half an hour longer than what was seen; then nobody sees, which is a page too."""
+    incident = Incident(
+        "gone in mid-outage", 2 * HOUR, everything(REFUSED), gone=(10 * MINUTE, 100 * MINUTE), after=HOUR
+    )
+    measured = await ours(incident)
+    assert measured.pages == 3, "the outage, the blindness, and the outage that is seen again"
+
+
+def test_a_slow_loss_rings_seldom() -> None:
+    """One probe in a hundred, for half a day."""
+    assert months.rings(months.ALL[0], 0.99, 12 * HOUR, 100) < 3
 
 
 @pytest.mark.parametrize(("availability", "monthly"), [(0.9995, 0.15), (0.9997, 1 / 12)])

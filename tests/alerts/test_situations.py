@@ -69,7 +69,7 @@ def requests(since: float) -> Mapping[str, float]:
 
 
 def half_alive(since: float) -> Mapping[str, float]:
-    """Return what exporters say: one no longer asks a target and finds no fresh backup, one cannot write its ledger."""
+    """Return what exporters say: one asks a target no more and finds no backup, one cannot write its ledger."""
     backup = f'target="backup",{SCRAPED}'
     return {
         f'uptime_probe_last_run_timestamp_seconds{{target="stuck",{SCRAPED}}}': BEGIN,

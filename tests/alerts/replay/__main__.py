@@ -32,6 +32,9 @@ with the 95 % interval. Two failures in an hour are over the textbook's line, an
 99.95 % each keep a promise about all of them at 99.85 %, which is broken: not every page there is false.
 """
 
+LOSSES = """A slow loss: the incident above is one draw of many.
+"""
+
 COST = """What the figure of the last 30 days costs Prometheus, on the same backfilled month.
 """
 
@@ -61,11 +64,19 @@ async def main() -> None:
         QUIET,
         *table.quiet(rates),
         "",
+        *losses(),
+        "",
         COST,
         *table.cost(*paid),
     )
     readme = table.README.read_text() if table.README.exists() else ""
     table.README.write_text(table.put(readme, "\n".join(parts), measured_with))
+
+
+def losses() -> list[str]:
+    """Return what is said of a slow loss."""
+    pages = [months.rings(each, 0.99, 12 * incidents.HOUR, table.RUNS) for each in months.ALL]
+    return [LOSSES, *table.losses(pages, "1 % of one target's probes fail for 12 hours")]
 
 
 if __name__ == "__main__":

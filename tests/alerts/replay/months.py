@@ -236,3 +236,9 @@ def rate(rules: Rules, availability: float, years: float, *, targets: int = 1, s
     seconds = years * 365.25 * DAY
     lost = [list(failures(availability, seconds, Random(seed + place))) for place in range(targets)]
     return Rate(pages(rules.fires(lost)), seconds / MONTH)
+
+
+def rings(rules: Rules, availability: float, seconds: float, runs: int) -> float:
+    """Return how often the phone rings on average while one target's probes fail now and then for so long."""
+    lost = [list(failures(availability, seconds, Random(run))) for run in range(runs)]
+    return sum(pages(rules.fires([each])) for each in lost) / runs

@@ -17,6 +17,7 @@ README = rules.ROOT / "alerts" / "README.md"
 BEGIN, END = "<!-- measured", "<!-- end of measured -->"
 COSTED = 12
 """Targets whose 30-day figures are computed: one alone is too quick for its time to mean anything."""
+RUNS = 400
 PACKS = ("ours", "Sloth", "Pyrra")
 
 _TOLD = re.compile(rf"{BEGIN} with ([0-9a-f]+) -->")
@@ -93,6 +94,12 @@ def quiet(rates: Mapping[str, Sequence[months.Rate]]) -> list[str]:
 def _rate(rate: months.Rate) -> str:
     low, high = rate.interval
     return f"{rate.monthly:.3f} ({low:.3f} to {high:.3f})"
+
+
+def losses(pages: Sequence[float], what: str) -> list[str]:
+    """Return the row of how often the phone rings in a slow loss."""
+    head = [f"| pages, mean of {RUNS} runs | {' | '.join(PACKS)} |", "|---|" + "---|" * len(PACKS)]
+    return [*head, f"| {what} | {' | '.join(f'{each:.1f}' for each in pages)} |"]
 
 
 def cost(ours: Cost, sloths: Cost) -> list[str]:
