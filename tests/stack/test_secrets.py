@@ -10,7 +10,7 @@ NAMES = sorted(Compose.under({}).document["secrets"])
 
 def made(folder: Path) -> str:
     """Run it; return what it prints."""
-    script = ROOT / "stack" / "secrets.sh"
+    script = ROOT / "exporter" / "stack" / "secrets.sh"
     done = subprocess.run([script, folder], capture_output=True, check=True, text=True)
     return done.stdout + done.stderr
 

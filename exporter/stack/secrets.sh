@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the secrets that the stack's services read; one that is there already stays as it is.
 #
-#   secrets.sh [FOLDER]        FOLDER: ../secrets beside this script unless given
+#   secrets.sh [FOLDER]        FOLDER: secrets/ at the root of the checkout unless given
 #
 # The folder is closed to everybody else on this machine, and the files in it are open: a service runs as a user
 # whom this machine does not know, and sees its own few, each mounted by itself. No secret is shown.
@@ -12,10 +12,10 @@
 #   alerts/preflight.sh alerts/alertmanager.yaml secrets/alertmanager
 #
 # Read by:   docker-compose.yaml
-# Tested by: ../tests/stack/test_secrets.py
+# Tested by: ../../tests/stack/test_secrets.py
 
 set -eu
-folder=${1:-$(dirname "$0")/../secrets}
+folder=${1:-$(dirname "$0")/../../secrets}
 
 umask 077
 mkdir -p "$folder"

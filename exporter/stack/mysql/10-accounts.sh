@@ -6,7 +6,7 @@
 #
 # Reads:     /run/secrets/mysql_*_password (letters and digits: ../secrets.sh makes them), MYSQL_ROOT_PASSWORD,
 #            MYSQL_DATABASE
-# Tested by: ../../tests/stack/prove.py
+# Tested by: ../../../tests/stack/prove.py
 set -euo pipefail
 
 secret() { cat "/run/secrets/mysql_$1_password"; }
