@@ -117,23 +117,39 @@ def passes(promtool: str, test: Test, folder: Path) -> bool:
 
 def mutants(only: Sequence[str] = ()) -> Iterator[Mutant]:
     """Make every weakness there is."""
+    for before, group in every_group():
+        if not only or group["name"] in only:
+            for place, rule in enumerate(group["rules"]):
+                for what, changed in changes(rule):
+                    yield mutant(before, group, place, changed, what)
+
+
+def unchanged(rule: Rule) -> Mutant:
+    """Return the rule as it is, loaded as its mutants are."""
+    before, group = next((before, group) for before, group in every_group() if rule in group["rules"])
+    return mutant(before, group, group["rules"].index(rule), rule, "nothing")
+
+
+def every_group() -> Iterator[tuple[Sequence[Group], Group]]:
+    """Yield each group, after those before it in its file."""
     for path in sorted(RULES.glob("*.yaml")):
         groups: list[Group] = yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]
         for at, group in enumerate(groups):
-            if only and group["name"] not in only:
-                continue
-            for place, rule in enumerate(group["rules"]):
-                for what, changed in changes(rule):
-                    weak = [*groups[:at], group | {"rules": with_changed(group["rules"], place, changed)}]
-                    name = f"{group['name']} {title(rule)}: {what}"
-                    yield Mutant(name, group["name"], weak, rule.get("alert", ""))
+            yield groups[:at], group
 
 
-def with_changed(rules: Sequence[Rule], place: int, changed: Rule) -> list[Rule]:
-    """Return the rules with one changed, without alerts of other names but the one that some read."""
-    kept = {changed.get("alert"), "UptimeWatchdog", None} if "alert" in changed else set()
-    every = [changed if at == place else rule for at, rule in enumerate(rules)]
-    return [rule for rule in every if not kept or rule.get("alert") in kept]
+def mutant(before: Sequence[Group], group: Group, place: int, changed: Rule, what: str) -> Mutant:
+    """Return the weakness of one rule."""
+    weak = [*before, group | {"rules": with_changed(group, place, changed)}]
+    name = f"{group['name']} {title(group['rules'][place])}: {what}"
+    return Mutant(name, group["name"], weak, changed.get("alert", ""))
+
+
+def with_changed(group: Group, place: int, changed: Rule) -> list[Rule]:
+    """Return the rules of a group with one changed, without the alerts that its tests don't ask for."""
+    asked = str(tests_of(group["name"], changed.get("alert", "")))
+    every = [changed if at == place else rule for at, rule in enumerate(group["rules"])]
+    return [rule for rule in every if rule.get("alert", "") in asked]
 
 
 def title(rule: Rule) -> str:

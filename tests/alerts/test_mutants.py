@@ -1,10 +1,11 @@
 """The rules' tests are worth something: what weakens a rule, a test notices."""
 
 import os
+from typing import Any
 
 import pytest
 
-from alerts import mutate
+from alerts import mutate, pack
 from support.servers import need
 
 ONE_IN = int(os.environ.get("ONE_MUTANT_IN", "8"))
@@ -23,3 +24,9 @@ def test_every_survivor_is_a_mutant_and_has_a_reason() -> None:
     known = mutate.accepted()
     assert known.keys() <= {mutant.name for mutant in mutate.mutants()}
     assert all(known.values())
+
+
+@pytest.mark.parametrize("rule", pack.alerts(), ids=mutate.title)
+def test_a_rule_that_is_not_weakened_survives(rule: dict[str, Any]) -> None:
+    """So that a test that fails, fails because of the weakness."""
+    assert mutate.unchanged(rule).survives(need("promtool"))
