@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Literal
 
 HOLDS = 2.5
 """Beats for which a verdict stands, unless the next one comes first; after that nobody knows."""
@@ -51,6 +52,8 @@ class Reason(StrEnum):
     """The database answers, but does not accept writes although it is expected to."""
     QUERY = "query"
     """The database server refused the statement, or ran out of its time."""
+    STALE = "stale"
+    """No file matches, or the newest is too old or too small."""
     CIRCUIT_OPEN = "circuit_open"
     """An expensive probe was held back because the circuit is open."""
 
@@ -73,8 +76,47 @@ class OwnFault(StrEnum):
     """MySQL error 1129: the server has blocked the exporter's host, and only that."""
     USER_LIMIT = "user_limit"
     """MySQL errors 1203 and 1226: the exporter's own database user is over its quota."""
+    UNREADABLE = "unreadable"
+    """The exporter may not look at the folder, or its file system fails."""
     INTERNAL = "internal"
     """A defect in the exporter; the log has the trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitSeen:
+    """What an application says of one of its circuits."""
+
+    state: Literal["closed", "open", "half_open"]
+    since: str | None = None
+    """Since when, in its own words; None if it does not say."""
+    age: float | None = None
+    """Seconds for which it has been in that state, by the application's own clock; None if it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSeen:
+    """What an application says of one of its own checks."""
+
+    healthy: bool | None
+    """None while it does not know."""
+    last: str | None = None
+    """When it was made last, in the application's own words; None before the first time."""
+    age: float | None = None
+    """Seconds since then, by the application's own clock; None if it cannot be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppSeen:
+    """What an application says of its own reliability."""
+
+    circuits: Mapping[str, CircuitSeen]
+    checks: Mapping[str, CheckSeen]
+    in_flight: int | None = None
+    """Requests that it is answering; None if it does not say."""
+    shutting_down: bool | None = None
+    """Whether it drains; None if it does not say."""
+    lost: tuple[str, ...] = ()
+    """What could not be understood, for people: one line each, no secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +131,8 @@ class Seen:
     """Model name → loaded, from the body of a health check."""
     certificate_expires: float | None = None
     """Unix time at which the first certificate of the served chain runs out; None without TLS."""
+    application: AppSeen | None = None
+    """What an application said of itself; None of anything else."""
 
 
 UNSEEN = Seen()

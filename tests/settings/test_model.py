@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from support.configured import Complain, Load
-from uptime_exporter.settings import HttpTarget, MysqlTarget, Settings, Sla, TcpTarget, Tls, duration
+from uptime_exporter.settings import FileTarget, HttpTarget, MysqlTarget, Settings, Sla, TcpTarget, Tls, duration
 from uptime_exporter.settings.values import UNITS, seconds_in
 
 
@@ -130,10 +130,11 @@ def test_what_is_no_listen_address_is_refused(complain: Complain, listen: str) -
         (MysqlTarget(host="[::1]"), "[::1]:3306"),
         (MysqlTarget(host="fe80::1%eth0", port=1), "[fe80::1%eth0]:1"),
         (TcpTarget(host=" a_b.example.org. ", port=1), "a_b.example.org.:1"),
+        (FileTarget(path="/backup/*.sql.gz", younger_than="7h"), "/backup/*.sql.gz"),
     ],
 )
 def test_an_address_shows_where_but_not_what(
-    target: HttpTarget | MysqlTarget | TcpTarget, address: str
+    target: FileTarget | HttpTarget | MysqlTarget | TcpTarget, address: str
 ) -> None:
     """It is a label and a line on the page."""
     assert target.address == address
@@ -171,6 +172,17 @@ def test_every_target_has_a_promise_of_its_own(load: Load) -> None:
     }
 
 
+def test_a_file_serves_nobody(load: Load, tmp_path: Path) -> None:
+    """A stale backup is no outage: it breaks no promise, unless one is made of it. Its path starts at the settings."""
+    text = "targets:\n  web: {kind: tcp, host: a, port: 1}\n  backup: {kind: file, path: b/*.gz, younger_than: 7h}\n"
+    settings = load(text)
+    assert settings.targets["backup"].address == str(tmp_path / "b/*.gz")
+    assert settings.promises == {"web": Sla(targets=("web",)), "system": Sla(targets=("web",))}
+
+    backup = load(f"{text}slas: {{backup: {{window: 7d}}}}\n").promises["backup"]
+    assert (backup.targets, backup.window) == (("backup",), 7 * 86_400)
+
+
 def test_settings_do_not_change(load: Load) -> None:
     """What was checked is what is used."""
     settings = load()
@@ -182,7 +194,7 @@ def test_settings_do_not_change(load: Load) -> None:
 
 def test_every_setting_is_described() -> None:
     """In one place, from which documents can be made."""
-    for model in (Settings, HttpTarget, MysqlTarget, TcpTarget, Tls, Sla):
+    for model in (Settings, FileTarget, HttpTarget, MysqlTarget, TcpTarget, Tls, Sla):
         missing = [name for name, field in model.model_fields.items() if not field.description]
         assert missing == [], model
 

@@ -245,7 +245,7 @@ def test_variables_of_others_are_left_alone(load: Load) -> None:
         (
             "UPTIME_TARGETS__MODEL_SEVER__URL",
             "http://a/",
-            "targets.model_sever: needs a kind, one of http, mysql, tcp; or did you mean `model_server`?",
+            "targets.model_sever: needs a kind, one of file, http, mysql, reliability, tcp; or did you mean `model_server`?",
         ),
         ("UPTIME_TARGETS__WEB__KIND", "tcp", "targets.web.host: is missing; say which host to ask"),
         (
@@ -279,7 +279,7 @@ def test_a_wrong_override_is_named(complain: Complain) -> None:
     assert complain(targets__mysql__port="many", lisen=":0", targets__x__y=1) == [
         "--set lisen: unknown setting; did you mean `listen`?",
         "--set targets.mysql.port: must be a whole number",
-        "--set targets.x.y: targets.x: needs a kind, one of http, mysql, tcp",
+        "--set targets.x.y: targets.x: needs a kind, one of file, http, mysql, reliability, tcp",
     ]
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from uptime_exporter import logs
 from uptime_exporter.clock import Clock
 from uptime_exporter.errors import SettingsError
+from uptime_exporter.monitor.application import lost
 from uptime_exporter.monitor.attempt import Asker
 from uptime_exporter.monitor.histogram import Histogram
 from uptime_exporter.monitor.schedule import Schedule
@@ -166,9 +167,10 @@ class Monitor:
         watch.record(outcome)
         if outcome.reason is Reason.CIRCUIT_OPEN:
             watch.circuit.reject()
-        else:
+        elif watch.settings.serves:
             watch.circuit.feed(outcome)
         _tell(before, previous, outcome, lasted=outcome.at - since)
+        _tell_lost(before, outcome)
         if watch.circuit.state.name != state.name:
             log.info("circuit changed", circuit=watch.name, was=state.name, state=watch.circuit.state.name)
         self._tell_of_all()
@@ -198,6 +200,12 @@ def _tell(before: Outcome | None, previous: Outcome | None, outcome: Outcome, *,
             log.warning("target is down for another reason", **why)
     else:
         _tell_up(before, outcome, lasted=lasted)
+
+
+def _tell_lost(before: Outcome | None, outcome: Outcome) -> None:
+    """Log what of an application's answer is left out, once."""
+    if (now := lost(outcome)) and now != lost(before):
+        log.warning("not all of the answer is understood", target=outcome.target, left_out="; ".join(now))
 
 
 def _tell_up(before: Outcome | None, outcome: Outcome, *, lasted: float) -> None:

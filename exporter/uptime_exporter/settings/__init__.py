@@ -1,13 +1,25 @@
 """What the file may say; the only place with YAML, environment, defaults and units."""
 
 from uptime_exporter.settings.load import load_settings
-from uptime_exporter.settings.model import HttpTarget, MysqlTarget, Settings, Sla, Target, TcpTarget, Tls
+from uptime_exporter.settings.model import (
+    FileTarget,
+    HttpTarget,
+    MysqlTarget,
+    ReliabilityTarget,
+    Settings,
+    Sla,
+    Target,
+    TcpTarget,
+    Tls,
+)
 from uptime_exporter.settings.redaction import secrets_of
 from uptime_exporter.settings.values import duration
 
 __all__ = [
+    "FileTarget",
     "HttpTarget",
     "MysqlTarget",
+    "ReliabilityTarget",
     "Settings",
     "Sla",
     "Target",

@@ -13,7 +13,7 @@ Tree = dict[str, Any]
 
 _INSIDE_A_TARGET = 3
 TARGET_SECRETS = ("password", "bearer_token")
-TARGET_FILES = ("password_file", "bearer_token_file")
+TARGET_FILES = ("path", "password_file", "bearer_token_file")
 TLS_FILES = ("ca_file", "cert_file", "key_file")
 
 

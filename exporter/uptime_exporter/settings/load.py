@@ -56,7 +56,7 @@ def load_settings(
 
     A file's `targets` and `slas` stand instead of the default ones; the environment and the command line lie
     over whichever there are. An SLA without `targets` is about the target that it is named like, or, if it is
-    `system`, about all. Files that the settings name (secrets, TLS) are read and checked too.
+    `system`, about all that somebody calls. Files that the settings name (secrets, TLS) are read and checked too.
 
     Args:
         config: The YAML file; None: the one that ``UPTIME_CONFIG`` names, or none.
@@ -183,9 +183,15 @@ def _name_slas_targets(layer: Layer, targets: Tree) -> None:
     """Fill in what a promise is about where its name says it."""
     for (_, name), sla in layer.mappings("slas"):
         if name == SYSTEM:
-            sla.setdefault("targets", list(targets))
+            served = [of for of, target in targets.items() if not _is_file(target)]
+            sla.setdefault("targets", served or list(targets))
         elif name in targets:
             sla.setdefault("targets", [name])
+
+
+def _is_file(target: object) -> bool:
+    """Return whether *target* is one by whose absence nobody is served worse."""
+    return isinstance(target, dict) and target.get("kind") == "file"
 
 
 def _check_names(layer: Layer, targets: Tree) -> None:

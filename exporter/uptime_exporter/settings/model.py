@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from uptime_exporter.reliability.retry import RetryPolicy
 from uptime_exporter.settings.values import (
     DAY,
+    Age,
     Count,
     DatabaseUser,
     HeaderName,
@@ -24,6 +25,7 @@ from uptime_exporter.settings.values import (
     Names,
     Part,
     Password,
+    Pattern,
     Pause,
     Port,
     Redirects,
@@ -96,6 +98,8 @@ class _Target(_Model):
     """Failed beats in a row that open the circuit."""
     recovery_timeout: Seconds = 60.0
     """Seconds for which the circuit stays open."""
+    serves: ClassVar[bool] = True
+    """Whether somebody calls it: then it has a promise of its own, and a circuit that opens."""
     expensive: bool = False
     """Hold the probe back while the circuit is open (a real inference, say); it counts as down meanwhile."""
 
@@ -123,19 +127,13 @@ class _Target(_Model):
             )
 
 
-class HttpTarget(_Target):
-    """A server that is asked over HTTP."""
+class _AskedOverHttp(_Target):
+    """What is asked over HTTP, whatever the answer is to say."""
 
-    kind: Literal["http"] = "http"
-    """Says that this is one."""
     url: Annotated[Url, Field(repr=False)]
     """``http://`` or ``https://``, without user name and password."""
-    method: Method = "GET"
-    """Of the request."""
     headers: Mapping[HeaderName, HeaderValue] = Field(default_factory=dict)
     """Sent with the request; values are treated as secrets."""
-    body: Annotated[str | None, Field(repr=False)] = None
-    """Sent with the request, as UTF-8."""
     username: UserName | None = None
     """For basic authentication; `password` or `password_file` goes with it."""
     password: Password | None = None
@@ -146,16 +144,6 @@ class HttpTarget(_Target):
     """Sent as ``Authorization: Bearer …``; after loading, whichever way it came."""
     bearer_token_file: Path | None = None
     """File that holds the token; one line break at its end is not part of it."""
-    expect_status: Statuses = ()
-    """Statuses that count as up; empty: any from 200 to 299."""
-    expect_json: Mapping[str, Scalars] | None = None
-    """Dotted path in the JSON body → values that count as up.
-
-    Unset: any body does, unless it is a JSON object whose `status` says that it is unwell. Empty: any body
-    does.
-    """
-    degraded_json: Mapping[str, Scalars] = {"status": ("degraded",)}
-    """Dotted path in the JSON body → values that count as degraded (and up, if `expect_json` allows them)."""
     max_redirects: Redirects = 0
     """How many redirects are followed; 0: none, a redirect is a status like any other."""
     max_body_bytes: Count = 1 << 20
@@ -200,6 +188,41 @@ class HttpTarget(_Target):
                 yield wrong(f"the header {name} is given {times} times; keep one", "headers")
 
 
+class HttpTarget(_AskedOverHttp):
+    """A server that is asked over HTTP."""
+
+    kind: Literal["http"] = "http"
+    """Says that this is one."""
+    method: Method = "GET"
+    """Of the request."""
+    body: Annotated[str | None, Field(repr=False)] = None
+    """Sent with the request, as UTF-8."""
+    expect_status: Statuses = ()
+    """Statuses that count as up; empty: any from 200 to 299."""
+    expect_json: Mapping[str, Scalars] | None = None
+    """Dotted path in the JSON body → values that count as up.
+
+    Unset: any body does, unless it is a JSON object whose `status` says that it is unwell. Empty: any body
+    does.
+    """
+    degraded_json: Mapping[str, Scalars] = {"status": ("degraded",)}
+    """Dotted path in the JSON body → values that count as degraded (and up, if `expect_json` allows them)."""
+
+
+class ReliabilityTarget(_AskedOverHttp):
+    """An application whose ``/reliability`` tells of its circuits, its requests and its shutdown."""
+
+    kind: Literal["reliability"] = "reliability"
+    """Says that this is one."""
+
+    @property
+    def request(self) -> HttpTarget:
+        """How it is asked."""
+        return HttpTarget.model_construct(
+            **{name: getattr(self, name) for name in type(self).model_fields if name != "kind"}
+        )
+
+
 class MysqlTarget(_Target):
     """A MySQL or MariaDB server that is asked ``SELECT 1``."""
 
@@ -242,10 +265,33 @@ class TcpTarget(_Target):
         return _host_port(self.host, self.port)
 
 
-Target = Annotated[HttpTarget | MysqlTarget | TcpTarget, Field(discriminator="kind")]
-KINDS: Mapping[str, type[HttpTarget | MysqlTarget | TcpTarget]] = {
+class FileTarget(_Target):
+    """A file that must be fresh, such as the latest of the backups."""
+
+    serves: ClassVar[bool] = False
+    kind: Literal["file"] = "file"
+    """Says that this is one."""
+    path: Pattern
+    """Where it is, with a shell's wildcards: ``*``, ``?`` and ``[…]``; the newest match counts."""
+    younger_than: Age
+    """Seconds since it was last written to; more is down."""
+    min_bytes: Count = 1
+    """A newest match with fewer bytes is down."""
+
+    @property
+    def address(self) -> str:
+        """The path."""
+        return self.path
+
+
+Target = Annotated[
+    HttpTarget | MysqlTarget | TcpTarget | FileTarget | ReliabilityTarget, Field(discriminator="kind")
+]
+KINDS: Mapping[str, type[HttpTarget | MysqlTarget | TcpTarget | FileTarget | ReliabilityTarget]] = {
+    "file": FileTarget,
     "http": HttpTarget,
     "mysql": MysqlTarget,
+    "reliability": ReliabilityTarget,
     "tcp": TcpTarget,
 }
 
@@ -333,5 +379,6 @@ class Settings(BaseSettings):
 
     @property
     def promises(self) -> Mapping[str, Sla]:
-        """Every promise by name: those of `slas`, and one for each target, named like it."""
-        return {**{name: Sla(targets=(name,)) for name in self.targets}, **self.slas}
+        """Every promise by name: those of `slas`, and one for each target that serves somebody, named like it."""
+        own = {name: Sla(targets=(name,)) for name, target in self.targets.items() if target.serves}
+        return {**own, **self.slas}

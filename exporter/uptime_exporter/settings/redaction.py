@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Iterator
 
-from uptime_exporter.settings.model import HttpTarget, Settings, TcpTarget
+from uptime_exporter.settings.model import HttpTarget, MysqlTarget, ReliabilityTarget, Settings
 
 SHORTEST = 4
 """Characters; blotting out anything shorter would blot out words."""
@@ -21,14 +21,14 @@ def secrets_of(settings: Settings) -> frozenset[str]:
     """
     found = {settings.admin_token.get_secret_value()} if settings.admin_token else set()
     for target in settings.targets.values():
-        if isinstance(target, HttpTarget):
+        if isinstance(target, HttpTarget | ReliabilityTarget):
             found.update(_sent_over_http(target))
-        if not isinstance(target, TcpTarget) and target.password is not None:
+        if isinstance(target, HttpTarget | MysqlTarget | ReliabilityTarget) and target.password is not None:
             found.add(target.password.get_secret_value())
     return frozenset(secret for secret in found if len(secret) >= SHORTEST)
 
 
-def _sent_over_http(target: HttpTarget) -> Iterator[str]:
+def _sent_over_http(target: HttpTarget | ReliabilityTarget) -> Iterator[str]:
     yield target.url.query or ""
     if target.bearer_token is not None:
         yield target.bearer_token.get_secret_value()

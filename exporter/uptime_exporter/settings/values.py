@@ -184,6 +184,7 @@ def _a_place_to_listen(value: object) -> object:
 
 Seconds = Annotated[float, BeforeValidator(_from_to(0.001, DAY))]
 Pause = Annotated[float, BeforeValidator(_from_to(0, 3600))]
+Age = Annotated[float, BeforeValidator(_from_to(1, 400 * DAY))]
 Window = Annotated[float, BeforeValidator(_from_to(3600, 400 * DAY))]
 Part = Annotated[float, AfterValidator(_a_part), BeforeValidator(_a_number)]
 Retries = Annotated[int, BeforeValidator(_a_number), Field(ge=0, le=10)]
@@ -198,6 +199,8 @@ Host = Annotated[str, StringConstraints(min_length=1, max_length=253), AfterVali
 """A name or an address; IPv6 without brackets."""
 Url = Annotated[HttpUrl, AfterValidator(_an_address)]
 Listen = Annotated[str, BeforeValidator(_a_place_to_listen)]
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(_one_line)]
+"""Of a file's path, with the wildcards of a shell."""
 Method = Annotated[str, AfterValidator(_a_method)]
 HeaderName = Annotated[str, AfterValidator(_a_header_name)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_a_header_value)]

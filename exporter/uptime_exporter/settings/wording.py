@@ -54,8 +54,10 @@ _WORDS: Mapping[str, str | Callable[[Context], str]] = {
 
 _MISSING: Mapping[str, str] = {
     "host": "is missing; say which host to ask",
+    "path": "is missing; say which file, such as path: /backup/*.sql.gz",
     "port": "is missing; say which port to ask",
     "targets": "is missing; name the targets that it is about, such as targets: [mysql]",
+    "younger_than": "is missing; say how old it may be, such as younger_than: 7h",
     "url": "is missing; say what to ask, such as url: http://localhost:8001/health",
 }
 
