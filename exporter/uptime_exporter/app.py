@@ -118,7 +118,7 @@ class App:
             monitor=self._monitor,
             drain=self._drain,
             clock=self._clock,
-            render=Exposition(self._monitor, self._books, self._reloads).serve,
+            render=Exposition(self._monitor, self._books, self._reloads, drain=self._drain).serve,
             reload=self.reload,
             admin_token=lambda: self._settings.admin_token,
             loopback_only=listener.loopback_only,

@@ -20,12 +20,17 @@ from uptime_exporter.metrics.subjects import (
     Circuits,
     Exporter,
     Itself,
+    OwnDrain,
     Promises,
     Reloads,
     Source,
     Targets,
+    ToldApplications,
+    ToldChecks,
+    ToldCircuits,
     Watching,
 )
+from uptime_exporter.reliability.drain import GracefulShutdown
 
 SLICE = 0.0005
 """Seconds after which the event loop has its turn: probes measure what it makes them wait."""
@@ -64,14 +69,27 @@ class Exposition:
         books: Books,
         reloads: Reloads,
         *,
+        drain: GracefulShutdown | None = None,
         process: bool = True,
         turn: float = SLICE,
     ) -> None:
-        """Publish these, and the process' own figures if wished; work for *turn* seconds at a time."""
+        """Publish these, from now on.
+
+        Args:
+            monitor: What is watched.
+            books: What is promised of it.
+            reloads: Of the settings.
+            drain: How the exporter itself stops.
+            process: Whether to add the process' own figures.
+            turn: Seconds after which the event loop has its turn.
+
+        """
         targets = Targets(monitor)
         self.sections: Sequence[Section] = (
             (names.TARGETS, [targets]),
-            (names.CIRCUITS, [Circuits(monitor)]),
+            (names.CIRCUITS, [Circuits(monitor), ToldCircuits(monitor)]),
+            (names.APPLICATIONS, [*([OwnDrain(drain)] if drain else []), ToldApplications(monitor)]),
+            (names.CHECKS, [ToldChecks(monitor)]),
             (names.PROMISES, [Promises(books, targets)]),
             (names.EXPORTER, [Itself(Exporter(monitor, books, reloads))]),
         )

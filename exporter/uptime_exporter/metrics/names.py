@@ -2,9 +2,8 @@
 
 from uptime_exporter.ledger.span import State
 from uptime_exporter.metrics.family import Kind, counter, counters, gauge, gauges, histogram
-from uptime_exporter.metrics.subjects import Exporter, Promise
-from uptime_exporter.monitor import Circuit, Watch
-from uptime_exporter.monitor.circuit import STATES
+from uptime_exporter.metrics.subjects import AnyApplication, AnyCircuit, CheckNow, Exporter, Promise
+from uptime_exporter.monitor import Watch
 
 TARGETS: Kind[Watch] = Kind(
     ("target",),
@@ -92,14 +91,14 @@ TARGETS: Kind[Watch] = Kind(
     ),
 )
 
-CIRCUITS: Kind[Circuit] = Kind(
+CIRCUITS: Kind[AnyCircuit] = Kind(
     ("app", "circuit"),
     (
         gauges(
             "uptime_circuit_state",
             "1 for the circuit's present state, 0 for the others.",
             ("state",),
-            lambda c: {state: float(c.state.name == state) for state in STATES},
+            lambda c: c.states,
             rare=True,
         ),
         gauge(
@@ -120,6 +119,49 @@ CIRCUITS: Kind[Circuit] = Kind(
             "Calls through the circuit, by what became of them.",
             ("outcome",),
             lambda c: c.calls,
+        ),
+    ),
+)
+
+APPLICATIONS: Kind[AnyApplication] = Kind(
+    ("app",),
+    (
+        gauge(
+            "uptime_requests_in_flight",
+            "Requests that are being answered, by the application's own word.",
+            lambda a: a.in_flight,
+        ),
+        gauge(
+            "uptime_shutdown_in_progress",
+            "1 while the application drains.",
+            lambda a: a.shutting_down,
+        ),
+        gauge(
+            "uptime_shutdown_seconds",
+            "Time that the latest drain took, also that of an earlier process; absent before the first.",
+            lambda a: a.last_shutdown,
+        ),
+        counters(
+            "uptime_shutdowns_total",
+            "Drains, by how they ended; those of earlier processes included.",
+            ("result",),
+            lambda a: a.shutdowns,
+        ),
+    ),
+)
+
+CHECKS: Kind[CheckNow] = Kind(
+    ("app", "check"),
+    (
+        gauge(
+            "uptime_check_up",
+            "1 if the application's own check is well, 0 if not, by its latest answer; absent while unknown.",
+            lambda c: c.healthy,
+        ),
+        gauge(
+            "uptime_check_last_run_timestamp_seconds",
+            "Unix time at which the check was made last.",
+            lambda c: c.last_check,
         ),
     ),
 )

@@ -3,16 +3,21 @@
 import platform
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from uptime_exporter import __version__
 from uptime_exporter.ledger.account import Account, Figures, Terms
 from uptime_exporter.ledger.span import State
-from uptime_exporter.metrics.family import Labels
-from uptime_exporter.monitor import Circuit, Histogram, Watch, all_up
+from uptime_exporter.metrics.family import Labels, Values
+from uptime_exporter.monitor import Circuit, Histogram, ToldCheck, ToldCircuit, Watch, all_up
+from uptime_exporter.monitor.circuit import STATES
+from uptime_exporter.reliability.drain import GracefulShutdown
 
 APP = "uptime-exporter"
 """The `app` label of what the exporter itself holds."""
+
+NOTHING: Values = MappingProxyType({})
 
 ITEM = TypeVar("ITEM")
 SUBJECT_co = TypeVar("SUBJECT_co", covariant=True)
@@ -118,6 +123,125 @@ class Circuits:
     def subject(self, item: Circuit, _stamp: object) -> Circuit:
         """Return the circuit."""
         return item
+
+
+class CircuitNow(NamedTuple):
+    """A circuit that an application tells of."""
+
+    states: Values
+    """Empty while nobody knows."""
+    since: float | None
+    transitions: Values
+    calls: Values
+
+
+class CheckNow(NamedTuple):
+    """A check that an application tells of."""
+
+    healthy: bool | None
+    last_check: float | None
+
+
+class AnyApplication(NamedTuple):
+    """An application, with as much as is known of it."""
+
+    in_flight: int | None = None
+    shutting_down: bool | None = None
+    last_shutdown: float | None = None
+    """Seconds."""
+    shutdowns: Values = NOTHING
+
+
+AnyCircuit = Circuit | CircuitNow
+
+
+class ToldApplications:
+    """The applications that are asked what they tell of themselves."""
+
+    def __init__(self, monitor: Watching) -> None:
+        self._monitor = monitor
+
+    def items(self) -> Sequence[tuple[Labels, Watch]]:
+        """Return their watches."""
+        return [((w.name,), w) for w in self._monitor.watches.values() if w.application is not None]
+
+    def stamp(self, item: Watch) -> Stamp:
+        """Return how often it has changed, and whether anybody knows what it is like now."""
+        return (item.changes, item.told is None), None
+
+    def subject(self, item: Watch, _stamp: object) -> AnyApplication:
+        """Return what it says, if that still holds."""
+        told = item.told
+        return AnyApplication() if told is None else AnyApplication(told.in_flight, told.shutting_down)
+
+
+class ToldCircuits:
+    """The circuits that applications tell of."""
+
+    def __init__(self, monitor: Watching) -> None:
+        self._monitor = monitor
+        self._told: dict[ToldCircuit, Watch] = {}
+
+    def items(self) -> Sequence[tuple[Labels, ToldCircuit]]:
+        """Return them, under their application's name."""
+        watches = self._monitor.watches.values()
+        self._told = {c: w for w in watches if w.application for c in w.application.circuits.values()}
+        return [((watch.name, circuit.name), circuit) for circuit, watch in self._told.items()]
+
+    def stamp(self, item: ToldCircuit) -> Stamp:
+        """Return how often its application has changed, and whether anybody knows what that is like now."""
+        watch = self._told[item]
+        return (watch.changes, watch.told is None), None
+
+    def subject(self, item: ToldCircuit, _stamp: object) -> CircuitNow:
+        """Return what is said of it, if that still holds, and how often it was seen to change."""
+        if self._told[item].told is None:
+            return CircuitNow(NOTHING, None, item.transitions, NOTHING)
+        states = {state: float(item.seen.state == state) for state in STATES}
+        return CircuitNow(states, item.since, item.transitions, NOTHING)
+
+
+class ToldChecks:
+    """The checks that applications tell of."""
+
+    def __init__(self, monitor: Watching) -> None:
+        self._monitor = monitor
+        self._told: dict[ToldCheck, Watch] = {}
+
+    def items(self) -> Sequence[tuple[Labels, ToldCheck]]:
+        """Return them, under their application's name."""
+        watches = self._monitor.watches.values()
+        self._told = {c: w for w in watches if w.application for c in w.application.checks.values()}
+        return [((watch.name, check.name), check) for check, watch in self._told.items()]
+
+    def stamp(self, item: ToldCheck) -> Stamp:
+        """Return how often its application has changed, and whether anybody knows what that is like now."""
+        watch = self._told[item]
+        return (watch.changes, watch.told is None), None
+
+    def subject(self, item: ToldCheck, _stamp: object) -> CheckNow:
+        """Return what is said of it, if that still holds."""
+        known = self._told[item].told is not None
+        return CheckNow(item.healthy if known else None, item.last_check if known else None)
+
+
+class OwnDrain:
+    """How the exporter itself stops."""
+
+    def __init__(self, drain: GracefulShutdown) -> None:
+        self._drain = drain
+
+    def items(self) -> Sequence[tuple[Labels, GracefulShutdown]]:
+        """Return its drain."""
+        return [((APP,), self._drain)]
+
+    def stamp(self, _item: GracefulShutdown) -> Stamp:
+        """Return one like no other: another process may have written the record."""
+        return None, object()
+
+    def subject(self, item: GracefulShutdown, _stamp: object) -> AnyApplication:
+        """Return how it ended so far."""
+        return AnyApplication(None, item.is_shutting_down, item.last_seconds, item.shutdowns)
 
 
 class Promise(NamedTuple):

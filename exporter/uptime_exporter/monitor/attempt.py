@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from uptime_exporter import logs
 from uptime_exporter.clock import Clock
 from uptime_exporter.errors import Inconclusive, ProbeFailure
-from uptime_exporter.outcome import UNSEEN, Outcome, OwnFault, Reason, Seen
+from uptime_exporter.outcome import UNSEEN, AppSeen, Outcome, OwnFault, Reason, Seen
 from uptime_exporter.probes.protocol import Phases, Probe
 from uptime_exporter.settings import Target
 
@@ -109,7 +109,17 @@ class Asker:
 def _redacted(seen: Seen) -> Seen:
     """Blot out secrets that a target has sent back: what is seen here ends on a page."""
     models = {logs.redacted(model): loaded for model, loaded in seen.models.items()}
-    return replace(seen, message=logs.redacted(seen.message), models=models)
+    application = None if seen.application is None else _redacted_application(seen.application)
+    return replace(seen, message=logs.redacted(seen.message), models=models, application=application)
+
+
+def _redacted_application(said: AppSeen) -> AppSeen:
+    return replace(
+        said,
+        circuits={logs.redacted(name): circuit for name, circuit in said.circuits.items()},
+        checks={logs.redacted(name): check for name, check in said.checks.items()},
+        lost=tuple(map(logs.redacted, said.lost)),
+    )
 
 
 def _deciding(attempts: list[Attempt]) -> Attempt:

@@ -1,5 +1,6 @@
 """The breaker that a caller with the target's parameters would have, fed by outcomes."""
 
+from collections.abc import Mapping
 from typing import get_args
 
 from uptime_exporter.clock import Clock
@@ -41,6 +42,11 @@ class Circuit:
     def failures(self) -> int:
         """In a row; while the circuit is not closed, as many as opened it."""
         return self.state.failures if isinstance(self.state, Closed) else self.policy.threshold
+
+    @property
+    def states(self) -> Mapping[str, float]:
+        """1 for the present state, 0 for the others."""
+        return {state: float(self.state.name == state) for state in STATES}
 
     @property
     def retry_in(self) -> float | None:

@@ -4,11 +4,12 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from uptime_exporter.clock import Clock
+from uptime_exporter.monitor.application import Application
 from uptime_exporter.monitor.circuit import Circuit
 from uptime_exporter.monitor.histogram import Histogram
-from uptime_exporter.outcome import HOLDS, NO_MODELS, Outcome, OwnFault, Reason
+from uptime_exporter.outcome import HOLDS, NO_MODELS, AppSeen, Outcome, OwnFault, Reason
 from uptime_exporter.reliability.states import BreakerPolicy
-from uptime_exporter.settings import Target
+from uptime_exporter.settings import ReliabilityTarget, Target
 
 HISTORY = 100
 """Outcomes kept: the seed's history of 100 checks."""
@@ -29,6 +30,7 @@ class Watch:
         last_run, last_success: Unix times at which such a probe began; None before the first.
         certificate_expires: Unix time, as last seen.
         address: Where it is, as it may be shown.
+        application: What the target tells of itself, if it is asked for that.
         changes: How often anything of this has changed; that a verdict gets stale is not counted.
         upsets: How often anything has changed that stays the same while the target is up.
 
@@ -50,6 +52,7 @@ class Watch:
         self.last_run: float | None = None
         self.last_success: float | None = None
         self.certificate_expires: float | None = None
+        self.application = _application(settings)
         self.changes = self.upsets = 0
         self._recent_up = self._recent_down = 0
         self._known: Outcome | None = None
@@ -57,6 +60,8 @@ class Watch:
 
     def adopt(self, settings: Target) -> None:
         """Go on under new settings, with all that is known."""
+        if settings.kind != self.settings.kind:
+            self.application = _application(settings)
         self.settings = settings
         self.address = settings.address
         self.changes += 1
@@ -95,6 +100,12 @@ class Watch:
         return NO_MODELS if known is None else known.seen.models
 
     @property
+    def told(self) -> AppSeen | None:
+        """What the target tells of itself; None while nobody knows, or if it is not asked for that."""
+        known = self.known
+        return None if known is None else known.seen.application
+
+    @property
     def since(self) -> float:
         """Unix time since which the target has been what it is now: up, down or unknown."""
         if self._known is None or self._spell_began is None:
@@ -119,6 +130,8 @@ class Watch:
         self.durations.observe(outcome.seconds)
         if outcome.seen.certificate_expires is not None:
             self.certificate_expires = outcome.seen.certificate_expires
+        if self.application is not None:
+            self.application.take(outcome)
         if outcome.reason is not None:
             self.upsets += 1
         if isinstance(outcome.reason, OwnFault):
@@ -161,6 +174,10 @@ def all_up(verdicts: Iterable[bool | None]) -> bool | None:
         if up is None:
             every = None
     return every
+
+
+def _application(settings: Target) -> Application | None:
+    return Application() if isinstance(settings, ReliabilityTarget) else None
 
 
 def _policy(settings: Target) -> BreakerPolicy:

@@ -1,11 +1,13 @@
 """Which probe asks which kind of target."""
 
 from uptime_exporter.probes.dial import Dialler
+from uptime_exporter.probes.file import FileProbe
 from uptime_exporter.probes.http import HttpProbe
 from uptime_exporter.probes.mysql import MysqlProbe
 from uptime_exporter.probes.protocol import Probe
+from uptime_exporter.probes.reliability import ReliabilityProbe
 from uptime_exporter.probes.tcp import TcpProbe
-from uptime_exporter.settings import HttpTarget, MysqlTarget, Target, TcpTarget
+from uptime_exporter.settings import FileTarget, HttpTarget, MysqlTarget, ReliabilityTarget, Target, TcpTarget
 
 
 def build_probe(target: Target, dialler: Dialler | None = None) -> Probe:
@@ -18,7 +20,11 @@ def build_probe(target: Target, dialler: Dialler | None = None) -> Probe:
     match target:
         case HttpTarget():
             return HttpProbe(target, dialler)
+        case ReliabilityTarget():
+            return ReliabilityProbe(target, dialler)
         case MysqlTarget():
             return MysqlProbe(target, dialler)
         case TcpTarget():
             return TcpProbe(target, dialler)
+        case FileTarget():
+            return FileProbe(target)

@@ -5,7 +5,9 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
+from typing import Protocol
 
 import httpx
 
@@ -13,7 +15,8 @@ from uptime_exporter import __version__
 from uptime_exporter.errors import Inconclusive, ProbeFailure, SettingsError
 from uptime_exporter.outcome import UNSEEN, Reason, Seen
 from uptime_exporter.probes.dial import Dialler
-from uptime_exporter.probes.health import judge, observe
+from uptime_exporter.probes.health import judge as judge_health
+from uptime_exporter.probes.health import observe
 from uptime_exporter.probes.protocol import Phases
 from uptime_exporter.probes.text import one_line
 from uptime_exporter.probes.tls import TlsClient
@@ -31,11 +34,25 @@ _PORTS = {"http": 80, "https": 443}
 _HIGHEST_PORT = 65535
 
 
+class Judge(Protocol):
+    """Says what a body means."""
+
+    def __call__(self, body: bytes, *, seen: Seen) -> Seen:
+        """Return *seen* and what *body* adds to it if it says that the target is up; raise ProbeFailure if not."""
+
+
 class HttpProbe:
     """Sends one request on a fresh connection and judges the response."""
 
-    def __init__(self, target: HttpTarget, dialler: Dialler | None = None) -> None:
+    def __init__(
+        self, target: HttpTarget, dialler: Dialler | None = None, *, judge: Judge | None = None
+    ) -> None:
         """Get ready; whatever can be prepared is.
+
+        Args:
+            target: What is asked, and what it is to answer.
+            dialler: Connects.
+            judge: Says what the body of an answer with the right status means, instead of the target's settings.
 
         Raises:
             SettingsError: The URL or a file for TLS cannot be used.
@@ -51,6 +68,9 @@ class HttpProbe:
         self._base_headers = httpx.Headers(_BASE_HEADERS)
         self._own_headers = httpx.Headers(_BASE_HEADERS)
         self._own_headers.update(_secret_headers(target))
+        self._judge_body = judge or partial(
+            judge_health, expected=target.expect_json, degraded=target.degraded_json
+        )
 
     async def check(self, phases: Phases) -> Seen:
         """Return what was seen if the response is one that counts as up.
@@ -113,8 +133,7 @@ class HttpProbe:
 
     async def _judge(self, response: httpx.Response, seen: Seen, phases: Phases) -> Seen:
         if response.status_code in (self._target.expect_status or _ANY_SUCCESS):
-            body = await _read(response)
-            return judge(body, self._target.expect_json, self._target.degraded_json, seen)
+            return self._judge_body(await _read(response), seen=seen)
         phases.on_timeout = Reason.STATUS  # reason enough, however long its body takes
         with contextlib.suppress(ProbeFailure, Inconclusive):
             seen = observe(await _read(response), seen)

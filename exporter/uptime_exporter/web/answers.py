@@ -133,4 +133,28 @@ def _check(watch: Watch, name: str) -> Json:
         "reason": told.reason.value if told and told.reason else None,
         "detail": told.detail if told else "",
         "message": told.seen.message if told else "",
+        **_application(watch),
+    }
+
+
+def _application(watch: Watch) -> Json:
+    """Return what an application tells of itself, None while nobody knows; nothing for any other target."""
+    if watch.application is None:
+        return {}
+    told = watch.told
+    if told is None:
+        return {"application": None}
+    circuits = {
+        name: {"state": circuit.seen.state, "state_since": iso(circuit.since)}
+        for name, circuit in watch.application.circuits.items()
+    }
+    checks = {name: {"healthy": check.healthy} for name, check in watch.application.checks.items()}
+    return {
+        "application": {
+            "circuits": circuits,
+            "checks": checks,
+            "active_requests": told.in_flight,
+            "is_shutting_down": told.shutting_down,
+            "left_out": list(told.lost),
+        }
     }

@@ -1,11 +1,12 @@
 """One target on the page."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import takewhile
+from typing import TypeVar
 
 from uptime_exporter.html import Html, element, join
 from uptime_exporter.monitor import Circuit, Watch
-from uptime_exporter.outcome import Outcome, OwnFault
+from uptime_exporter.outcome import AppSeen, Outcome, OwnFault
 from uptime_exporter.web.answers import State, state_of
 from uptime_exporter.web.icons import icon
 from uptime_exporter.web.strip import strip
@@ -23,6 +24,8 @@ SOON = 14
 """Days before its end from which a certificate stands out."""
 
 Fact = tuple[str, str]
+
+Seen = TypeVar("Seen")
 
 
 def card(watch: Watch, *, now: float, budget: str | None) -> Html:
@@ -134,9 +137,31 @@ def _facts(watch: Watch, now: float, ratio: float | None, budget: str | None) ->
         yield "Certificate", certificate(watch.certificate_expires, now)
     if watch.models:
         yield "Models", models(watch.models)
+    if watch.told is not None:
+        yield from _told(watch.told)
     settings = watch.settings
     every = element("small", f"{settings.kind}, every {spell(settings.interval)}")
     yield "Address", join([settings.address, every])
+
+
+def _told(application: AppSeen) -> Iterator[Fact]:
+    """Yield what an application says of itself."""
+    if application.circuits:
+        yield "Its circuits", _well(application.circuits, lambda c: c.state == "closed", "closed")
+    if application.checks:
+        yield "Its checks", _well(application.checks, lambda c: c.healthy is True, "well")
+    if application.in_flight is not None:
+        now = "shutting down, " if application.shutting_down else ""
+        yield "Its requests", f"{now}{application.in_flight} in flight"
+    if application.lost:
+        yield "Left out", join([quoted(each) for each in application.lost], "; ")
+
+
+def _well(each: Mapping[str, Seen], is_well: Callable[[Seen], bool], word: str) -> Html:
+    """Return how many are well, and which are not."""
+    ill = [name for name, one in each.items() if not is_well(one)]
+    head = f"{len(each) - len(ill)} of {len(each)} {word}"
+    return join([head, ", ", element("strong", "not: ", _names(ill))]) if ill else join([head])
 
 
 def _latest(latest: Outcome, now: float) -> Html:
