@@ -17,7 +17,7 @@ RENDER := tests/grafana/render
 export PATH := $(CURDIR)/$(TOOLS)/usr/bin:$(PATH):/usr/sbin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 
-.PHONY: help run test stack check bench format lock clean database prometheus alertmanager curl node
+.PHONY: help run test stack check bench format lock clean database dump prometheus alertmanager curl node
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -25,7 +25,7 @@ help:
 run: $(BIN)/.ready database
 	@exec $(BIN)/uptime-exporter demo
 
-test: check database prometheus alertmanager curl node
+test: check database dump prometheus alertmanager curl node
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 stack: $(BIN)/.ready
@@ -79,6 +79,10 @@ alertmanager:
 	@shared=share/prometheus/alertmanager; \
 	if [ ! -e /usr/$$shared ] && [ "$$(id -u)" = 0 ]; then mkdir -p /usr/share/prometheus; \
 	  cp -r $(TOOLS)/usr/$$shared /usr/share/prometheus/; fi # Debian's build reads its templates there and nowhere else
+
+# Beside the private server the tests back it up.
+dump:
+	@if ! command -v mariadb-dump >/dev/null; then $(call unpack,mariadb-client); fi
 
 curl:
 	@if ! command -v curl >/dev/null; then $(call install,curl,README and the demo show commands with it); fi

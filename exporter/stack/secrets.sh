@@ -23,7 +23,8 @@ chmod 0700 "$folder"
 mkdir -p "$folder/alertmanager"
 chmod 0755 "$folder/alertmanager"
 
-for name in admin_token grafana_admin_password mysql_root_password mysql_uptime_password mysql_backend_password; do
+for name in admin_token grafana_admin_password mysql_root_password mysql_uptime_password mysql_backend_password \
+  mysql_backup_password; do
   file=$folder/$name
   if [ -s "$file" ]; then echo "kept  $name"; continue; fi
   # 190 bits, and nothing that a shell, SQL or YAML would want quoted.

@@ -67,12 +67,17 @@ class Account:
             target: {kind: samples[f"uptime_sla_{kind}_seconds_total", target] for kind in COUNTERS}
             for name, target in samples
             if name == "uptime_probe_last_run_timestamp_seconds"
+            and ("uptime_sla_uptime_seconds_total", target) in samples
         }
         self.since = {
             target: samples["uptime_probe_last_run_timestamp_seconds", target] - sum(kinds.values())
             for target, kinds in self.totals.items()
         }
-        self.up = {of for (name, of), value in samples.items() if name == "uptime_target_up" and value}
+        self.up = {
+            of
+            for (name, of), value in samples.items()
+            if name == "uptime_target_up" and value and of in self.totals
+        }
 
     @classmethod
     def read(cls, exporter: str) -> "Account":

@@ -155,6 +155,35 @@ class Proof:
         _expect(took < GRACE, f"it took {took:.1f} s")
         return f"exit code 0 from all, within {GRACE:g} s"
 
+    def backed_up(self) -> str:
+        """What is in the database is backed up, and the exporter sees how fresh that is."""
+        self._query("CREATE TABLE notes (text TEXT)", "INSERT INTO notes VALUES ('kept'), ('both')")
+        said = self._in("backup", "/opt/backup/backup.sh", "once")
+        _expect('uptime_target_up{target="backup"} 1' in get(f"{EXPORTER}/metrics").text, "it is not fresh")
+        return f"{json.loads(said)['bytes']} bytes"
+
+    def restored(self) -> str:
+        """The database and its volume are destroyed; the rows come back from the backup."""
+        self.stack.compose("rm", "--stop", "--force", "mysql")
+        command("docker", "volume", "rm", f"{self.stack.project}_mysql")
+        self.stack.compose("up", "--detach", "--wait", "mysql")
+        try:
+            self._query("SELECT * FROM notes")
+        except CommandFailedError:
+            self._in("mysql", "/opt/backup/backup.sh", "restore")
+        else:
+            raise UnexpectedError("the rows were not lost")
+        rows = self._query("SELECT * FROM notes").split()
+        _expect(rows == ["kept", "both"], f"restored was {rows}")
+        return f"{len(rows)} rows"
+
+    def _in(self, service: str, *words: str) -> str:
+        return self.stack.compose("exec", "--no-TTY", service, *words)
+
+    def _query(self, *statements: str) -> str:
+        ask = 'MYSQL_PWD="$(cat /run/secrets/mysql_root_password)" mysql -N -e "$1" backend'
+        return self._in("mysql", "bash", "-c", ask, "bash", ";".join(statements))
+
     def down(self) -> str:
         """Taken down with its volumes, nothing is left."""
         self.stack.compose("down", "--volumes")
@@ -192,6 +221,8 @@ STORY: Sequence[Callable[[Proof], str | Iterator[tuple[str, str]]]] = (
     Proof.stopped,
     Proof.up,
     Proof.kept,
+    Proof.backed_up,
+    Proof.restored,
     Proof.down,
 )
 

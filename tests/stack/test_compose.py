@@ -13,7 +13,7 @@ import yaml
 from stack.compose_file import ROOT, TEXT, Compose, variables
 from support.prometheus import Prometheus
 from uptime_exporter.app import LAST_RESORT
-from uptime_exporter.settings import Settings, load_settings
+from uptime_exporter.settings import FileTarget, Settings, load_settings
 from uptime_exporter.settings.values import DAY
 
 STACK = Compose.under({})
@@ -26,6 +26,7 @@ KEEP = {
     "alertmanager": "/alertmanager",
     "grafana": "/var/lib/grafana",
     "mysql": "/var/lib/mysql",
+    "backup": "/var/lib/mysql-files",
 }
 """Who must remember something, and where."""
 
@@ -33,6 +34,8 @@ MAY_TALK = {
     ("exporter", "model-server"),
     ("exporter", "asr-ocr-server"),
     ("exporter", "mysql"),
+    ("backup", "mysql"),
+    ("backup", "exporter"),  # both are in the database's network; the exporter's own ports ask for a token
     ("exporter", "prometheus"),
     ("alertmanager", "prometheus"),
     ("grafana", "prometheus"),
@@ -189,7 +192,7 @@ def test_three_variables_are_enough_for_servers_of_one_s_own(tmp_path: Path) -> 
         "MYSQL_HOST": "192.0.2.3",
     }
     targets = settings(tmp_path, **own).targets
-    assert {name: target.address for name, target in targets.items()} == {
+    assert {name: target.address for name, target in targets.items() if target.serves} == {
         "model_server": own["MODEL_SERVER_URL"],
         "asr_ocr_server": own["ASR_OCR_SERVER_URL"],
         "mysql": "192.0.2.3:3306",
@@ -199,6 +202,8 @@ def test_three_variables_are_enough_for_servers_of_one_s_own(tmp_path: Path) -> 
 def test_by_itself_it_watches_what_the_demo_starts(tmp_path: Path) -> None:
     """Each target's host is a service, or the exporter would tell of an outage that is none."""
     for target in settings(tmp_path).targets.values():
+        if not target.serves:
+            continue
         host = re.sub(r"^http://|[:/].*$", "", target.address.removeprefix("http://"))
         assert host in SERVICES, target.address
 
@@ -243,6 +248,20 @@ def _addresses(value: object) -> Iterator[str]:
         case list():
             for inner in value:
                 yield from _addresses(inner)
+
+
+def test_backups_are_watched_where_they_are_written(tmp_path: Path) -> None:
+    """The exporter sees the backups' volume, and allows an hour more than there is between two."""
+    backup, target = SERVICES["backup"], settings(tmp_path).targets["backup"]
+    (volume,) = [
+        mount.split(":")[0]
+        for mount in backup["volumes"]
+        if mount.endswith(f":{backup['environment']['BACKUP_FOLDER']}")
+    ]
+    assert f"{volume}:{Path(target.address).parent}:ro" in SERVICES["exporter"]["volumes"]
+    assert isinstance(target, FileTarget)
+    assert target.younger_than == backup["environment"]["BACKUP_EVERY"] + 3600
+    assert target.younger_than < backup["environment"]["BACKUP_KEEP"]
 
 
 def test_prometheus_asks_services_that_it_can_reach() -> None:
