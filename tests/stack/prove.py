@@ -181,7 +181,7 @@ class Proof:
         return self.stack.compose("exec", "--no-TTY", service, *words)
 
     def _query(self, *statements: str) -> str:
-        ask = 'MYSQL_PWD="$(cat /run/secrets/mysql_root_password)" mysql -N -e "$1" backend'
+        ask = 'MYSQL_PWD="$(cat /run/secrets/mysql_root_password)" mysql --user=root -N -e "$1" backend'
         return self._in("mysql", "bash", "-c", ask, "bash", ";".join(statements))
 
     def down(self) -> str:

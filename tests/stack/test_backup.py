@@ -192,7 +192,7 @@ async def test_what_is_not_whole_is_no_backup(script: Script, dumps: Dumper, bod
 
     assert code == 1
     (line,) = lines(said)
-    assert (line["level"], line["message"]) == ("error", "no backup was made")
+    assert (line["level"], line["msg"]) == ("error", "no backup was made")
     assert why in line["why"]
     assert script.backups() == [old]
 
@@ -210,7 +210,7 @@ async def test_old_ones_go_once_a_new_one_has_come(script: Script, dumps: Dumper
     files = script.backups()
     assert len(files) == 3
     assert {kept, "notes.txt"} < set(files)
-    assert [line["message"] for line in lines(said)] == ["backed up", "deleted"]
+    assert [line["msg"] for line in lines(said)] == ["backed up", "deleted"]
 
 
 async def test_a_sudden_loss_is_told(script: Script, dumps: Dumper) -> None:
@@ -260,7 +260,7 @@ async def test_it_goes_on_where_it_stood(script: Script, dumps: Dumper) -> None:
     process = await script.start("run")
     assert process.stdout
     line = json.loads(await process.stdout.readline())
-    assert line["message"] == "waiting"
+    assert line["msg"] == "waiting"
     assert abs(int(line["seconds"]) - 4 * HOUR) < 60
     assert script.backups() == [last]
     process.send_signal(signal.SIGTERM)
@@ -273,7 +273,7 @@ async def test_a_failure_is_tried_again_soon(script: Script, dumps: Dumper) -> N
     process = await script.start("run")
     assert process.stdout
     said = [json.loads(await process.stdout.readline()) for _ in range(2)]
-    assert [line["message"] for line in said] == ["no backup was made", "waiting"]
+    assert [line["msg"] for line in said] == ["no backup was made", "waiting"]
     assert said[1]["seconds"] == "300"
     process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0

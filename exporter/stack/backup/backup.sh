@@ -34,7 +34,7 @@ trap 'kill $busy 2>/dev/null || true; exit 0' TERM INT
 
 # say LEVEL MESSAGE [KEY VALUE]...: one line of JSON.
 say() {
-  local line="{\"time\": \"$(date -u +%Y-%m-%dT%H:%M:%SZ)\", \"level\": \"$1\", \"message\": \"$2\"" value
+  local line="{\"time\": \"$(date -u +%Y-%m-%dT%H:%M:%SZ)\", \"level\": \"$1\", \"msg\": \"$2\"" value
   shift 2
   while [ $# -gt 0 ]; do
     value=$(tr -c '[:print:]' ' ' <<<"$2")
