@@ -9,6 +9,8 @@ IT = f'{HERE}, app="$app"'
 STEP = "[$__rate_interval]"
 QUANTILES = ((0.5, look.SKY), (0.9, look.SOON), (0.99, look.BAD))
 
+AIM = ((look.LOWEST, look.GOOD), (limits.TARGET_SHUTDOWN_SECONDS, look.SOON))
+
 RATIO_NOW = 'max(app:uptime_request_failures:ratio5m{job=~"$job", app="$app"})'
 
 
@@ -20,11 +22,12 @@ def now() -> list[Panel]:
             "Request failures, last 5 min",
             f"Part of the requests that failed. Red: more than {limit:.0%}, UptimeRequestFailureRateHigh fires from "
             f"five failures on; orange: more than the aim of {aim:.1%}. The routes below say which part of it fails.",
-            Look("percentunit", 3, nothing="no requests"),
+            Look("percentunit", 3, nothing="no requests seen"),
             good=Query(f"{RATIO_NOW} < {aim:g}", "few enough"),
             soon=Query(f"{RATIO_NOW} >= {aim:g} <= {limit:g}", "above the aim"),
             bad=Query(f"{RATIO_NOW} > {limit:g}", "TOO MANY"),
             span=6,
+            height=4,
         ),
         single(
             "Requests",
@@ -44,7 +47,7 @@ def now() -> list[Panel]:
         single(
             "Circuits not closed",
             "Red: calls to something are refused; the timeline below says to what, and that target's dashboard why.",
-            Look("none", 0, look.at_most(1), nothing="no circuit"),
+            Look("none", 0, look.at_most(1), nothing="no circuit seen"),
             f'sum(uptime_circuit_state{{{IT}, state=~"open|half_open"}})',
             span=4,
         ),
@@ -58,9 +61,9 @@ def now() -> list[Panel]:
         ),
         single(
             "Latest shutdown",
-            f"What its latest drain took. Red: longer than the aim of {limits.TARGET_SHUTDOWN_SECONDS:g} s; requests "
+            f"What its latest drain took. Orange: not below the aim of {limits.TARGET_SHUTDOWN_SECONDS:g} s; requests "
             "were cut off if it reached its time limit (UptimeShutdownTimeout).",
-            Look("s", 1, look.at_most(limits.TARGET_SHUTDOWN_SECONDS), nothing="none yet"),
+            Look("s", 1, AIM, nothing="none seen"),
             f"max(uptime_shutdown_seconds{{{IT}}})",
             span=4,
         ),
@@ -84,14 +87,14 @@ def requests() -> list[Panel]:
             "Failure ratio",
             "Part of the requests that failed: answered with 5xx, or not at all for an exception. Above the dashed "
             "limit UptimeRequestFailureRateHigh fires: find the route, then its exception in the application's log.",
-            Look("percentunit", 2, look.at_most(limits.REQUEST_FAILURES), lowest=0),
+            Look("percentunit", 2, look.at_most(look.beyond(limits.REQUEST_FAILURES)), lowest=0),
             Query(f"sum(rate({failed}{STEP})) / (sum(rate({total}{STEP})) > 0)", "all requests", look.BLUE),
         ),
         lines(
             "Failures by route",
             "Answers with 5xx of each route. One route: its own defect; all: something that they share, such as a pool "
             "or a circuit.",
-            Look("reqps", 3, lowest=0, nothing="no failure"),
+            Look("reqps", 3, lowest=0, nothing="no failure seen"),
             Query(
                 f'sum by (route, code) (rate(uptime_requests_total{{{IT}, code=~"5.."}}{STEP})) > 0',
                 "{{route}} {{code}}",
@@ -170,7 +173,7 @@ def pools() -> list[Panel]:
             "Pools, connections in use",
             "The most of each step; dashed what there may be. At the limit: callers wait; find what holds connections "
             "before raising the limit.",
-            Look("none", 0, lowest=0, nothing="no pool"),
+            Look("none", 0, lowest=0, nothing="no pool seen"),
             Query(
                 f'sum by (pool) (max_over_time(uptime_pool_connections{{{IT}, state="in_use"}}{STEP}))',
                 "{{pool}}",
@@ -182,7 +185,7 @@ def pools() -> list[Panel]:
             "Pools, wait for a connection, 99 %",
             "How long a caller waits for a connection. Rising: the pool is too small, or something holds connections "
             "for too long.",
-            Look("s", 3, lowest=0, nothing="no pool"),
+            Look("s", 3, lowest=0, nothing="no pool seen"),
             Query(f"histogram_quantile(0.99, {waits})", "{{pool}}"),
             span=8,
         ),
@@ -190,7 +193,7 @@ def pools() -> list[Panel]:
             "Pools, waits in vain",
             "Callers that got no connection in time, and failed. Any: the pool is exhausted; see which requests hold "
             "its connections.",
-            Look("none", 0, lowest=0, nothing="no pool"),
+            Look("none", 0, lowest=0, nothing="no pool seen"),
             Query(f"sum by (pool) (increase(uptime_pool_checkout_timeouts_total{{{IT}}}{STEP}))", "{{pool}}"),
             span=8,
             bars=True,
@@ -217,7 +220,7 @@ def shutdowns() -> list[Panel]:
             "Duration of the latest shutdown",
             "As it was told at the next start. Near the dashed aim: requests or connections outlast the drain; see "
             "which routes are slow.",
-            Look("s", 1, look.at_most(limits.TARGET_SHUTDOWN_SECONDS), lowest=0, nothing="none yet"),
+            Look("s", 1, AIM, lowest=0, nothing="none seen"),
             Query(f"max by (instance) (uptime_shutdown_seconds{{{IT}}})", "{{instance}}"),
             height=6,
         ),

@@ -47,7 +47,7 @@ def now() -> list[Panel]:
             "Oldest probe, in beats",
             f"How long ago the target was asked that waits longest. Red: more than {limits.STALE_BEATS:g} beats "
             "(UptimeProbesStale); the exporter is starved of processor time, or hangs: see lateness, then restart it.",
-            Look("none", 1, look.at_most(2, limits.STALE_BEATS)),
+            Look("none", 1, look.at_most(2, look.beyond(limits.STALE_BEATS))),
             f"max({BEHIND})",
             span=4,
         ),
@@ -101,8 +101,8 @@ def beat() -> list[Panel]:
         lines(
             "Probes that say nothing",
             "By reason on the exporter's own side: resolver, resources, network, starved, host_blocked, user_limit, "
-            "internal. Any that go on: the runbook of UptimeMonitorBlind has a step for each.",
-            Look("none", 0, lowest=0, nothing="none"),
+            "unreadable, internal. Any that go on: the runbook of UptimeMonitorBlind has a step for each.",
+            Look("none", 0, lowest=0, nothing="none seen"),
             Query(
                 f"sum by (reason) (increase(uptime_probe_inconclusive_total{{{HERE}}}{STEP})) > 0",
                 "{{reason}}",
@@ -127,7 +127,7 @@ def beat() -> list[Panel]:
             Column(
                 "Latest probe, beats ago",
                 f"max by (target) ({BEHIND})",
-                look=Look("none", 1, look.at_most(2, limits.STALE_BEATS)),
+                look=Look("none", 1, look.at_most(2, look.beyond(limits.STALE_BEATS))),
                 painted=True,
             ),
             sort="Said nothing",

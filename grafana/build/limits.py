@@ -10,9 +10,10 @@ import yaml
 RULES = Path(__file__).parents[2] / "alerts" / "rules"
 
 TARGET_CHECK_SUCCESS = 0.99
+TARGET_CHECK_FAILURES = 0.01
 TARGET_REQUEST_FAILURES = 0.001
 TARGET_SHUTDOWN_SECONDS = 30.0
-"""What the five key metrics aim at; an alert fires only further away. No rule says these three."""
+"""What the five key metrics aim at; an alert fires only further away. No rule says these."""
 
 
 class MissingLimitError(LookupError):

@@ -1,5 +1,6 @@
 """How values look: units, limits, colours and words that also tell apart who cannot tell the colours apart."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -67,6 +68,11 @@ class Look:
             for place, (value, (text, colour)) in enumerate(self.words.items())
         }
         return [model.ValueMap(options=words), nothing]
+
+
+def beyond(limit: float) -> float:
+    """Return the first number above a limit: colours begin at a number, most alerts fire above one."""
+    return math.nextafter(limit, math.inf)
 
 
 def at_least(bad: float, soon: float | None = None) -> tuple[Step, ...]:

@@ -12,6 +12,7 @@ FEW = f"on (sla) bottomk(20, min by (sla) (last_over_time({LEFT}[1d] @ end())))"
 """The promises that are worst off: as many as curves can be told apart."""
 WORST = f"bottomk(1, {LEFT})"
 SEEN = f"uptime_sla_availability_ratio{{{SLA}}}"
+DOWNTIME = f"uptime_sla_downtime_seconds_total{{{SLA}}}"
 OBJECTIVE = f"uptime_sla_objective_ratio{{{SLA}}}"
 
 NOT_CLOSED = f'max by (app, circuit) (uptime_circuit_state{{{HERE}, state=~"open|half_open"}}) == 1'
@@ -56,7 +57,7 @@ def five() -> list[Panel]:
             "target of that name before resetting the circuit.",
             Look("none"),
             good=Query(
-                f'count(uptime_circuit_state{{{HERE}, state="closed"}}) * 0 unless on () ({NOT_CLOSED})',
+                f'sum(0 * uptime_circuit_state{{{HERE}, state="closed"}}) unless on () ({NOT_CLOSED})',
                 "all closed",
             ),
             soon=Query(f"count({NOT_CLOSED}) unless on () ({LONG_OPEN})", "not for long yet"),
@@ -70,11 +71,11 @@ def five() -> list[Panel]:
             f"{limits.TARGET_CHECK_SUCCESS:.0%}. Open the target's dashboard: failures by reason say what to do.",
             Look("percentunit", 2),
             good=Query(
-                f"1 - ({FAILED_CHECKS} < {1 - limits.TARGET_CHECK_SUCCESS:.4g})",
+                f"1 - ({FAILED_CHECKS} < {limits.TARGET_CHECK_FAILURES:g})",
                 "enough",
             ),
             soon=Query(
-                f"1 - ({FAILED_CHECKS} >= {1 - limits.TARGET_CHECK_SUCCESS:.4g} <= {limits.CHECK_FAILURES:g})",
+                f"1 - ({FAILED_CHECKS} >= {limits.TARGET_CHECK_FAILURES:g} <= {limits.CHECK_FAILURES:g})",
                 "below the aim",
             ),
             bad=Query(f"1 - ({FAILED_CHECKS} > {limits.CHECK_FAILURES:g})", "TOO LOW"),
@@ -86,7 +87,7 @@ def five() -> list[Panel]:
             "Part of the requests that failed, in the application that is worst off. Red: more than "
             f"{limits.REQUEST_FAILURES:.0%} (UptimeRequestFailureRateHigh fires from five failures on); orange: more "
             f"than the aim of {limits.TARGET_REQUEST_FAILURES:.1%}. Open the application's dashboard for the route.",
-            Look("percentunit", 3, nothing="no requests"),
+            Look("percentunit", 3, nothing="no requests seen"),
             good=Query(f"{FAILED_REQUESTS} < {limits.TARGET_REQUEST_FAILURES:g}", "few enough"),
             soon=Query(
                 f"{FAILED_REQUESTS} >= {limits.TARGET_REQUEST_FAILURES:g} <= {limits.REQUEST_FAILURES:g}",
@@ -101,7 +102,7 @@ def five() -> list[Panel]:
             "What the latest drain of an application took. Red: one reached its time limit within the last hour "
             "(UptimeShutdownTimeout), so that requests were cut off; its runbook says how to find them. Orange: longer "
             f"than the aim of {limits.TARGET_SHUTDOWN_SECONDS:g} s.",
-            Look("s", 1, nothing="none yet"),
+            Look("s", 1, nothing="none seen"),
             good=Query(
                 f"max({DRAIN}) < {limits.TARGET_SHUTDOWN_SECONDS:g} unless on () {DRAIN_TIMEOUT}", "in time"
             ),
@@ -119,7 +120,7 @@ def promises() -> Panel:
     """Return a row for each promise."""
     by = "min by (sla)"
     word = (
-        f"{by} ((uptime_sla_error_budget_remaining_seconds{{{SLA}}} >= bool 0)"
+        f"{by} (0 * {SEEN} + {PROMISE} (uptime_sla_error_budget_remaining_seconds{{{SLA}}} >= bool 0)"
         f" + {PROMISE} ({SEEN} >= bool {PROMISE} {OBJECTIVE}))"
     )
     budget = Look("percentunit", 1, look.at_least(0.0, limits.BUDGET_LOW))
@@ -137,13 +138,13 @@ def promises() -> Panel:
         Column(
             "Budget left",
             f"{by} (uptime_sla_error_budget_remaining_seconds{{{SLA}}}) / 60",
-            look=Look("suffix: min", 1),
+            look=Look("suffix:min", 1),
         ),
         Column("Budget left, part", f"{by} ({LEFT})", look=budget, painted=True),
         Column(
             f"Burn, {fast_window}",
             f"max by (sla) (sla:uptime_sla_error_budget:burn1h{{{SLA}}})",
-            look=Look("suffix: x", 1, look.at_most(1.0, fast)),
+            look=Look("suffix:x", 1, look.at_most(look.beyond(1.0), look.beyond(fast))),
             painted=True,
         ),
         Column("Coverage", f"{by} (uptime_sla_coverage_ratio{{{SLA}}})", look=Look("percentunit", 2)),
@@ -193,7 +194,7 @@ def burns() -> list[Panel]:
             f"How many times as fast as it lasts the window the budget was spent over the last {window}. Above the "
             f"dashed limit UptimeErrorBudgetBurn fires with burn_tier {tier}, if the short window agrees: its runbook "
             "says which target to look at first.",
-            Look("suffix: x", 1, look.at_most(factor), lowest=0),
+            Look("suffix:x", 1, look.at_most(look.beyond(factor)), lowest=0),
             Query(
                 f"max by (sla) (max_over_time(sla:uptime_sla_error_budget:burn{window}{{{SLA}}}[$__rate_interval]))"
                 f" and {FEW}",
@@ -222,7 +223,7 @@ def history() -> list[Panel]:
                 "{{circuit}} ({{app}})",
             ),
             span=12,
-            nothing="no circuit was open",
+            nothing="no open circuit seen",
         ),
         timeline(
             "Promises, as they were kept",
@@ -238,9 +239,9 @@ def history() -> list[Panel]:
             "Outages, hour by hour",
             "Every hour of the range in which a promise was not kept, and for how long, as the ledger has it. Follow "
             "the link to what was wrong in that hour.",
-            f"max by (sla) (last_over_time(uptime_sla_downtime_seconds_total{{{SLA}}}[1h])"
-            f" - (last_over_time(uptime_sla_downtime_seconds_total{{{SLA}}}[1h] offset 1h)"
-            f" or last_over_time(uptime_sla_downtime_seconds_total{{{SLA}}}[1h]) * 0)) > 0",
+            f"max by (sla) (last_over_time({DOWNTIME}[1h])"
+            # After a gap, and in the first hour of all, there is no hour before.
+            f" - (last_over_time({DOWNTIME}[1h] offset 1h) or min_over_time({DOWNTIME}[1h]))) > 0",
             Column("Hour that ends", label="Time", look=Look("dateTimeAsIso"), width=190),
             Column(
                 "Promise",
@@ -251,7 +252,7 @@ def history() -> list[Panel]:
             Column("Down for", label="Value", look=Look("s", 1), width=120),
             every="1h",
             span=9,
-            nothing="no outage",
+            nothing="no outage seen",
         ),
         rows(
             "Targets",
@@ -274,7 +275,9 @@ def history() -> list[Panel]:
                 "Failed, 1 h",
                 f"max by (target) (target:uptime_probe_failures:ratio1h{{{HERE}}})",
                 look=Look(
-                    "percentunit", 1, look.at_most(1 - limits.TARGET_CHECK_SUCCESS, limits.CHECK_FAILURES)
+                    "percentunit",
+                    1,
+                    look.at_most(limits.TARGET_CHECK_FAILURES, look.beyond(limits.CHECK_FAILURES)),
                 ),
                 painted=True,
             ),
@@ -282,8 +285,7 @@ def history() -> list[Panel]:
                 "Failed probes, range",
                 f"round(max by (target) (increase(target:uptime_probe_failures:sum{{{HERE}}}[$__range])))",
             ),
-            sort="Failed probes, range",
-            descending=True,
+            sort="Now",
             span=15,
         ),
         rows(
@@ -312,7 +314,7 @@ def history() -> list[Panel]:
             sort="Severity",
             span=24,
             height=6,
-            nothing="no alert fires",
+            nothing="no alert seen",
         ),
     ]
 

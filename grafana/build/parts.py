@@ -61,7 +61,7 @@ def verdict(
     bad: Query,
     link: str = "",
     span: int = 4,
-    height: int = 4,
+    height: int = 5,
 ) -> stat.Panel:
     """Return a number whose colour and word say which of three questions was answered.
 
@@ -75,7 +75,7 @@ def verdict(
         panel.override_by_query(ref, [_fixed(colour)])
     if link:
         panel.data_links([_link("Open", link)])
-    return _stat(panel).text_mode(shape.BigValueTextMode.VALUE_AND_NAME)
+    return _stat(panel).text_mode(shape.BigValueTextMode.VALUE_AND_NAME).wide_layout(False)
 
 
 def single(title: str, about: str, shown: Look, expr: str, *, span: int = 4, link: str = "") -> stat.Panel:

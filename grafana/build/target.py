@@ -35,7 +35,7 @@ def now() -> list[Panel]:
             "Error budget left",
             "Of the promise about this target alone. Red: overspent, the promise is broken; orange: less than "
             f"{limits.BUDGET_LOW:.0%} is left. Change nothing about it that is not needed until budget has grown back.",
-            Look("percentunit", 1, look.at_least(0.0, limits.BUDGET_LOW), nothing="no promise"),
+            Look("percentunit", 1, look.at_least(0.0, limits.BUDGET_LOW), nothing="no promise seen"),
             f'min(uptime_sla_error_budget_remaining_ratio{{{HERE}, sla="$target"}})',
         ),
         single(
@@ -54,7 +54,7 @@ def now() -> list[Panel]:
                 "d",
                 1,
                 look.at_least(limits.CERTIFICATE_LAST_DAYS, limits.CERTIFICATE_SOON_DAYS),
-                nothing="no TLS",
+                nothing="no TLS seen",
             ),
             f"({left}) / {day}",
         ),
@@ -92,13 +92,13 @@ def why() -> list[Panel]:
             sort="Latest",
             descending=True,
             span=8,
-            nothing="no failure",
+            nothing="no failure seen",
         ),
         lines(
             "Failures over time",
             "Probes that found it down, by reason. Bars that go on: it is down; single ones: it is overloaded, or the "
             "way to it loses packets.",
-            Look("none", 0, lowest=0, nothing="no failure"),
+            Look("none", 0, lowest=0, nothing="no failure seen"),
             Query(f"sum by (reason) (increase({failed}{STEP})) > 0", "{{reason}}"),
             span=8,
             bars=True,
@@ -216,7 +216,7 @@ def probing() -> list[Panel]:
             "Probes that say nothing",
             "They failed for a cause on the exporter's own side, so they count as neither. Any that go on: see the "
             "reason in the exporter's dashboard; meanwhile nobody knows of this target.",
-            Look("none", 0, lowest=0, nothing="none"),
+            Look("none", 0, lowest=0, nothing="none seen"),
             Query(
                 f"sum by (reason) (increase(uptime_probe_inconclusive_total{{{IT}}}{STEP})) > 0", "{{reason}}"
             ),

@@ -5,11 +5,12 @@ Prometheus itself would add is written down here. Quiet stretches are scraped se
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from alerts.replay.exporter import BEAT, REFUSED, SILENT, Exporter, Fate
 from alerts.replay.samples import SCRAPED, Samples, empty
 from support.loop import FakeClock
+from uptime_exporter.metrics import Exposition, Reloads
 from uptime_exporter.outcome import Outcome, OwnFault, Seen
 
 START = 1_767_225_600.0
@@ -19,7 +20,7 @@ END = START + 30 * DAY
 
 OUTAGE = (START + 3 * DAY, START + 3 * DAY + 40 * MINUTE)
 """The database is gone: nearly all of the month's budget."""
-GAP = (START + 9 * DAY, START + 11 * HOUR + 9 * DAY)
+GAP = (START + 9 * DAY, START + 9 * DAY + 3 * HOUR)
 """The exporter is stopped, and started again."""
 DEAF = (START + 12 * DAY, START + 12 * DAY + HOUR)
 """It cannot look up names, so it knows nothing."""
@@ -30,31 +31,33 @@ OPENING = (START + 22 * DAY, START + 22 * DAY + 2 * MINUTE)
 RESTART = START + 25 * DAY
 """Of the backend; its drain had reached the time limit."""
 FAILING = (END - 30 * MINUTE, END)
-"""Part of the backend's requests fail."""
+"""Some of the backend's requests fail; more of them while its database was gone."""
 DEGRADED = (END - 2 * HOUR, END)
 """The ASR/OCR server has lost a model."""
 
 HEALTHY = START + 2 * DAY
 DOWN = OUTAGE[0] + 20 * MINUTE
 
-SELDOM = 15 * MINUTE
+SELDOM = 20 * MINUTE
+"""Divides the steps that Grafana takes for a month, so that each finds a sample."""
 CLOSE = 30.0
 CLOSELY = (
     (HEALTHY - 2 * HOUR, HEALTHY),
-    (OUTAGE[0] - HOUR, OUTAGE[1] + HOUR),
-    (GAP[0] - 10 * MINUTE, GAP[0]),
-    (GAP[1], GAP[1] + 10 * MINUTE),
-    (BURN[0], BURN[1] + HOUR),
-    (OPENING[0] - 10 * MINUTE, OPENING[1] + 10 * MINUTE),
-    (RESTART - 10 * MINUTE, RESTART + 70 * MINUTE),
-    (END - 7 * HOUR, END),
+    (OUTAGE[0] - HOUR, OUTAGE[1]),
+    (GAP[1], GAP[1] + 5 * MINUTE),
+    (DEAF[0] + 20 * MINUTE, DEAF[0] + 30 * MINUTE),
+    (BURN[0] + 2 * HOUR - 10 * MINUTE, BURN[0] + 2 * HOUR),
+    (OPENING[0] - 5 * MINUTE, OPENING[1] + 5 * MINUTE),
+    (RESTART - 5 * MINUTE, RESTART + 10 * MINUTE),
+    (END - 4 * HOUR, END),
 )
 
 APP = 'instance="127.0.0.1:8000",job="backend"'
 ROUTES = {"/health": 0.5, "/v1/chat": 3.0, "/v1/transcribe": 1.0}
 """Route → requests a second."""
-FAILED_PART = 0.004
-"""Of the requests to /v1/chat, while they fail: more than the aim, less than the alert's limit, over all routes."""
+FAILED_PART = {FAILING: 0.004, OUTAGE: 0.05}
+"""Of the requests to /v1/chat, while they fail: over all routes, first more than the alert's limit, at the end
+only more than the aim."""
 BOUNDS = ("0.05", "0.25", "1.0", "+Inf")
 WITHIN = (0.5, 0.9, 0.99, 1.0)
 
@@ -78,6 +81,17 @@ def story(target: str, at: float) -> Fate:
 
 class Watched(Exporter):
     """The exporter with what a real one learns on the way: phases, lateness, and what it could not find out."""
+
+    _page: tuple[float, Exposition] | None = None
+
+    def exposition(self) -> str:
+        """Return the page, of one exposition for each run, as in earnest; or nothing while it does not run."""
+        if not self.runs:
+            return ""
+        if self._page is None or self._page[0] != self.began:
+            reloads = Reloads(successful=True, at=self.began)
+            self._page = self.began, Exposition(self, self, reloads, process=False)
+        return self._page[1].render("")[0].decode()
 
     def ask(self, name: str) -> None:
         self.lateness.observe(0.004)
@@ -107,23 +121,27 @@ class Diary:
     """Samples as they come in."""
 
     samples: Samples
+    _known: dict[tuple[str, str], list[tuple[float, str]]] = field(default_factory=dict)
 
     def page(self, exposition: str, at: float) -> None:
         """Take in a whole page of the exporter."""
         for line in exposition.splitlines():
-            if line.startswith("#"):
-                continue
-            series, _, value = line.rpartition(" ")
-            name, brace, labels = series.partition("{")
-            within = f"{labels[:-1]},{SCRAPED}" if brace else SCRAPED
-            self.samples[f"{name}{{{within}}}"].append((at, value))
+            if not line.startswith("#"):
+                series, _, value = line.rpartition(" ")
+                self._of(series, SCRAPED).append((at, value))
 
     def add(self, at: float, scraped: str, values: Mapping[str, float]) -> None:
         """Take in single values of another target of Prometheus."""
         for series, value in values.items():
+            self._of(series, scraped).append((at, repr(value)))
+
+    def _of(self, series: str, scraped: str) -> list[tuple[float, str]]:
+        known = self._known.get((series, scraped))
+        if known is None:
             name, brace, labels = series.partition("{")
-            within = f"{labels[:-1]},{scraped}" if brace else scraped
-            self.samples[f"{name}{{{within}}}"].append((at, repr(value)))
+            labelled = f"{name}{{{labels[:-1]},{scraped}}}" if brace else f"{name}{{{scraped}}}"
+            known = self._known[series, scraped] = self.samples[labelled]
+        return known
 
 
 def happened() -> Samples:
@@ -168,7 +186,7 @@ def application(at: float, began: float) -> dict[str, float]:
     said: dict[str, float] = {}
     for route, rate in ROUTES.items():
         count = rate * (at - began)
-        failed = FAILED_PART * rate * max(0.0, at - FAILING[0]) if route == "/v1/chat" else 0.0
+        failed = _failed(at, began) if route == "/v1/chat" else 0.0
         of = f'{app},method="GET",route="{route}"'
         said[f'uptime_requests_total{{{of},code="200"}}'] = count - failed
         said[f'uptime_requests_total{{{of},code="500"}}'] = failed
@@ -176,13 +194,12 @@ def application(at: float, began: float) -> dict[str, float]:
             said[f'uptime_request_duration_seconds_bucket{{{app},route="{route}",le="{bound}"}}'] = (
                 count * part
             )
-    failures = FAILED_PART * ROUTES["/v1/chat"] * max(0.0, at - FAILING[0])
     return (
         said
         | _circuit(app, at, began)
         | _pool(app, at, began)
         | {
-            f"uptime_request_failures_total{{{app}}}": failures,
+            f"uptime_request_failures_total{{{app}}}": _failed(at, began),
             f"uptime_requests_in_flight{{{app}}}": 2.0,
             f"uptime_shutdown_in_progress{{{app}}}": 0.0,
             f'uptime_shutdowns_total{{{app},result="clean"}}': 3.0,
@@ -191,6 +208,12 @@ def application(at: float, began: float) -> dict[str, float]:
             f'uptime_retries_total{{{app},policy="model_server",outcome="success"}}': 0.01 * (at - began),
         }
     )
+
+
+def _failed(at: float, began: float) -> float:
+    """Return how many requests have failed since it began."""
+    spells = ((max(begin, began), min(end, at), part) for (begin, end), part in FAILED_PART.items())
+    return sum(part * ROUTES["/v1/chat"] * max(0.0, end - begin) for begin, end, part in spells)
 
 
 def _circuit(app: str, at: float, began: float) -> dict[str, float]:
