@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from uptime_exporter import __version__, logs
+from uptime_exporter import demo as stage
 from uptime_exporter.app import App, ask_once
 from uptime_exporter.clock import SystemClock
-from uptime_exporter.demo import SERVERS, serve, stand_ins
+from uptime_exporter.demo import serve, stand_ins
 from uptime_exporter.errors import SettingsError, UptimeError
 from uptime_exporter.ledger import read_history, transfer
 from uptime_exporter.monitor import Attempt
@@ -26,8 +28,14 @@ from uptime_exporter.settings import Settings, load_settings, secrets_of
 WELL, NOT_WELL, UNUSABLE = 0, 1, 2
 """Exit codes: as asked; down, inconclusive or failed; the settings or the arguments cannot be used."""
 
-DEMO_PORTS = {"model_port": 8001, "asr_port": 8002, "mysql_port": 3306, "control_port": 8009}
-SERVE_PORTS = {"model_server": 8001, "asr_ocr_server": 8002}
+DEMO_PORTS = {
+    "backend_port": 8000,
+    "model_port": 8001,
+    "asr_port": 8002,
+    "mysql_port": 3306,
+    "control_port": 8009,
+}
+SERVE_PORTS = {"main_backend": 8000, "model_server": 8001, "asr_ocr_server": 8002}
 
 Load = partial[Settings]
 
@@ -127,6 +135,8 @@ def demo_serve(arguments: argparse.Namespace, _load: Load) -> int:
     """Run one stand-in by itself, as a container does, with a control of its own."""
     logs.configure(arguments.log_format or "logfmt", "info")
     port = SERVE_PORTS[arguments.server] if arguments.port is None else arguments.port
+    if arguments.server == "main_backend":
+        return _serve_backend(arguments, port)
     asyncio.run(
         serve(
             arguments.server,
@@ -137,6 +147,54 @@ def demo_serve(arguments: argparse.Namespace, _load: Load) -> int:
         )
     )
     return WELL
+
+
+def _serve_backend(arguments: argparse.Namespace, port: int) -> int:
+    host, _, mysql_port = (
+        arguments.mysql.rpartition(":") if ":" in arguments.mysql else (arguments.mysql, "", "")
+    )
+    password = os.environ.get("DEMO_MYSQL_PASSWORD", "")
+    if arguments.mysql_password_file is not None:
+        password = arguments.mysql_password_file.read_text().removesuffix("\n")
+    neighbours = stage.Neighbours(
+        model_server=arguments.model_server.rstrip("/"),
+        asr_ocr_server=arguments.asr_ocr_server.rstrip("/"),
+        mysql_host=host or None,
+        mysql_port=int(mysql_port or 3306),
+        mysql_user=arguments.mysql_user,
+        mysql_password=password,
+    )
+    logs.redact(frozenset({password} - {""}))
+    asyncio.run(
+        stage.serve_backend(
+            neighbours,
+            host=arguments.host,
+            port=port,
+            control_port=arguments.control_port,
+            control_names=arguments.control_name,
+            record=arguments.record,
+            shutdown_timeout=arguments.shutdown_timeout,
+            inherited=arguments.inherited,
+        )
+    )
+    return WELL
+
+
+def demo_load(arguments: argparse.Namespace, _load: Load) -> int:
+    """Ask the main backend as its users do, and say whether they got their answers: 0 if 99.9 % did."""
+    seconds, rate = arguments.seconds, arguments.rate
+    users = stage.Load(arguments.url, rate=rate)
+    is_seen = sys.stderr.isatty()
+
+    def progress(tally: Any, passed: float) -> None:
+        if is_seen:
+            print(stage.bar(tally, passed, seconds), end="", file=sys.stderr, flush=True)
+
+    tally = asyncio.run(users.run(seconds, progress))
+    if is_seen:
+        print(file=sys.stderr)
+    print(tally.told(seconds))
+    return WELL if tally.kept else NOT_WELL
 
 
 async def _run(load: Load) -> int:
@@ -220,9 +278,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve_command(showing: argparse.ArgumentParser) -> None:
-    parts = showing.add_subparsers(title="part of it", metavar="serve")
+    parts = showing.add_subparsers(title="part of it", metavar="serve, load")
+    _load_command(parts.add_parser("load", help="users of the main backend", description=demo_load.__doc__))
     serving = parts.add_parser("serve", help="one stand-in by itself", description=demo_serve.__doc__)
-    serving.add_argument("server", choices=list(SERVERS), help="which")
+    serving.add_argument("server", choices=list(SERVE_PORTS), help="which")
     serving.add_argument(
         "--host", default="127.0.0.1", help="where it and its control listen; 0.0.0.0: everywhere"
     )
@@ -237,7 +296,44 @@ def _serve_command(showing: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="what a caller may call this machine beside localhost; may be repeated",
     )
+    _backend_options(serving.add_argument_group("main_backend", "or by the environment, such as DEMO_MYSQL"))
     serving.set_defaults(command=demo_serve)
+
+
+def _backend_options(serving: argparse._ArgumentGroup) -> None:
+    told = os.environ.get
+    for flag, variable, otherwise, about in (
+        ("--model-server", "DEMO_MODEL_SERVER", "http://localhost:8001", "the model server's address"),
+        ("--asr-ocr-server", "DEMO_ASR_OCR_SERVER", "http://localhost:8002", "the ASR/OCR server's"),
+        ("--mysql", "DEMO_MYSQL", "", "HOST or HOST:PORT of the database; none: it does without"),
+        ("--mysql-user", "DEMO_MYSQL_USER", "uptime", "its user"),
+    ):
+        serving.add_argument(flag, default=told(variable) or otherwise, help=f"{about}; or {variable}")
+    file = told("DEMO_MYSQL_PASSWORD_FILE")
+    serving.add_argument(
+        "--mysql-password-file",
+        type=Path,
+        default=Path(file) if file else None,
+        metavar="FILE",
+        help="or DEMO_MYSQL_PASSWORD, DEMO_MYSQL_PASSWORD_FILE",
+    )
+    serving.add_argument("--record", type=Path, metavar="FILE", help="where results of shutdowns last")
+    serving.add_argument("--shutdown-timeout", type=float, default=30.0, metavar="SECONDS")
+    serving.add_argument("--inherited", type=int, help=argparse.SUPPRESS)  # from the demo to its own process
+
+
+def _load_command(loading: argparse.ArgumentParser) -> None:
+    loading.add_argument("--url", default="http://localhost:8000", help="the main backend's; %(default)s")
+    loading.add_argument("--seconds", type=_positive, default=30.0, help="how long; %(default)g")
+    loading.add_argument("--rate", type=_positive, default=20.0, help="users a second; %(default)g")
+    loading.set_defaults(command=demo_load)
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return number
 
 
 def _ledger_commands(parser: argparse.ArgumentParser, settings: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from demo.asking import ask
+from support.badservers import closed_port
 from support.process import COMMAND, PATIENCE, clean_environment
 from uptime_exporter.cli import main
 from uptime_exporter.demo.control import Control
@@ -36,9 +37,11 @@ async def serving(*arguments: str) -> AsyncIterator[Serving]:
     )
     assert process.stderr
     try:
-        line = (await asyncio.wait_for(process.stderr.readline(), PATIENCE)).decode()
-        ports = re.search(r"address=\S+:(\d+) control=\S+:(\d+)", line)
-        assert ports, line
+        async with asyncio.timeout(PATIENCE):
+            ports = None
+            while ports is None and (line := (await process.stderr.readline()).decode()):
+                ports = re.search(r"address=\S+:(\d+) control=\S+:(\d+)", line)
+        assert ports
         yield Serving(process, int(ports[1]), int(ports[2]))
     finally:
         if process.returncode is None:
@@ -57,6 +60,22 @@ async def test_it_answers_by_itself_and_can_be_broken(name: str) -> None:
         code = await asyncio.wait_for(server.process.wait(), PATIENCE)
 
     assert (well.json["status"], switched.status, broken.status, code) == ("healthy", 200, 500, 0)
+
+
+async def test_the_main_backend_runs_alone_too() -> None:
+    """Its neighbours come from the environment or the options; its control lists what can be broken."""
+    at_nobody = ("--model-server", f"http://127.0.0.1:{closed_port()}")
+    async with serving("main_backend", *at_nobody) as server:
+        reliability = await ask(server.port, path="/reliability", connection="close")
+        answer = await ask(server.port, path="/api/summarise", connection="close")
+        switched = await ask(server.control, "POST", "/main_backend/error")
+        broken = await ask(server.port, path="/api/summarise", connection="close")
+        server.process.send_signal(signal.SIGTERM)
+        code = await asyncio.wait_for(server.process.wait(), PATIENCE)
+
+    assert list(reliability.json["circuit_breakers"]) == ["model_server", "asr_ocr_server"]
+    assert (answer.status, answer.json["why"]) == (200, "ConnectError")
+    assert (switched.status, broken.status, code) == (200, 500, 0)
 
 
 async def test_its_control_answers_to_the_names_that_it_was_given() -> None:

@@ -1,15 +1,21 @@
 """The whole demo: stand-ins, a private database, and the control over them."""
 
+import asyncio
 import secrets
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from uptime_exporter.demo.backend import Neighbours
+from uptime_exporter.demo.backend_part import BackendPart, backend
 from uptime_exporter.demo.control import Control, Part
 from uptime_exporter.demo.database import USER, private_database
 from uptime_exporter.demo.listener import LOOPBACK, Listener
+from uptime_exporter.demo.load import Load
 from uptime_exporter.demo.mysql import Database, DatabasePart
 from uptime_exporter.demo.standins import PACE, Pace, StandIn, asr_ocr_server, model_server
 from uptime_exporter.errors import UptimeError
@@ -30,6 +36,8 @@ class Demo:
     database: DatabasePart | None
     """None where no database server could be started."""
     control: Control
+    backend: BackendPart | None = None
+    """None where it was not asked for, or does not start."""
     notes: Sequence[str] = ()
     """What is otherwise than was asked for, one line each."""
     database_password: str | None = field(default=None, repr=False)
@@ -38,13 +46,17 @@ class Demo:
     @property
     def parts(self) -> Sequence[Part]:
         """Everything that is watched."""
-        return self.servers if self.database is None else (*self.servers, self.database)
+        more: tuple[Part | None, ...] = (self.database, self.backend)
+        return (*self.servers, *(part for part in more if part is not None))
 
     def overrides(self) -> Mapping[str, object]:
         """Return the settings, nested as in the file, of an exporter that watches exactly this."""
         targets = {server.name: _http_target(server) for server in self.servers}
         if self.database is not None:
             targets[self.database.name] = self._mysql_target(self.database)
+        if self.backend is not None:
+            url = f"http://{self.backend.address}/reliability"
+            targets[self.backend.name] = {"kind": "reliability", "url": url}
         return {"targets": targets, "slas": {"system": {"targets": list(targets)}}}
 
     def instructions(self, exporter_url: str) -> str:
@@ -71,6 +83,10 @@ class Demo:
         ]
         if self.database is not None:
             tries.append((self.control.command(self.database.name, "paused"), "accepts, then says nothing"))
+        if self.backend is not None:
+            name = self.backend.name
+            tries.append((self.control.command(name, "restart"), "and none of its users notices"))
+            tries.append((f"uptime-exporter demo load --url http://{self.backend.address}", "to see that"))
         tries.append((f"curl localhost:{self.control.listener.port}", "all switches, and how each part is"))
         return ["Break something, mend it, and watch the page:", *_commented(tries)]
 
@@ -92,12 +108,26 @@ async def stand_ins(
     asr_port: int = 8002,
     mysql_port: int = 3306,
     control_port: int = 8009,
+    backend_port: int | None = None,
+    backend_timeout: float = 30.0,
+    load: float = 2.0,
     open_database: OpenDatabase = private_database,
     pace: Pace = PACE,
 ) -> AsyncIterator[Demo]:
     """Run everything until the end of the block; then nothing of it is left.
 
     A port that is taken is replaced by a free one, and the notes say so; 0 means any.
+
+    Args:
+        model_port: Of the model server.
+        asr_port: Of the ASR/OCR server.
+        mysql_port: Of the database.
+        control_port: Of the control.
+        backend_port: Of the main backend; None: without it.
+        backend_timeout: Seconds that its requests in flight get when it ends.
+        load: Users of the backend a second, from the start to the end.
+        open_database: Runs a database.
+        pace: How slow is slow.
 
     Raises:
         ListenError: No port can be had at all.
@@ -112,9 +142,17 @@ async def stand_ins(
         password = secrets.token_urlsafe(18)
         database, about_it = await _database(stack, open_database, mysql_port, password)
         notes += about_it
-        control = Control([*servers, *filter(None, [database])], port=control_port)
+        main_backend, about_it = None, []
+        if backend_port is not None:
+            around = _neighbours(*servers, database, password)
+            main_backend, about_it = await _backend(stack, around, backend_port, backend_timeout)
+        notes += about_it
+        if main_backend is not None:
+            await stack.enter_async_context(_gently_used(main_backend, load))
+        parts: tuple[Part | None, ...] = (*servers, database, main_backend)
+        control = Control([part for part in parts if part is not None], port=control_port)
         notes += await _opened(stack, "the control", control.listener)
-        yield Demo(servers, database, control, notes, password if database else None)
+        yield Demo(servers, database, control, main_backend, notes, password if database else None)
 
 
 async def _opened(stack: AsyncExitStack, name: str, listener: Listener) -> list[str]:
@@ -137,6 +175,42 @@ async def _database(
         return None, [f"mysql is left out: {exc}."]
     elsewhere = [f"Port {wanted} is not free: mysql listens on {database.port} instead."]
     return DatabasePart(database), elsewhere if database.port != wanted != 0 else []
+
+
+def _neighbours(model: StandIn, asr: StandIn, database: DatabasePart | None, password: str) -> Neighbours:
+    found = Neighbours(model_server=f"http://{model.address}", asr_ocr_server=f"http://{asr.address}")
+    if database is None:
+        return found
+    return replace(
+        found, mysql_host=LOOPBACK, mysql_port=database.port, mysql_user=USER, mysql_password=password
+    )
+
+
+async def _backend(
+    stack: AsyncExitStack, neighbours: Neighbours, wanted: int, seconds: float
+) -> tuple[BackendPart | None, list[str]]:
+    """Run the backend for the time of *stack*; return it, if it starts, and what there is to note."""
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="uptime-exporter-backend-")))
+    port = wanted if _is_free(wanted) else 0
+    try:
+        part = await stack.enter_async_context(
+            backend(neighbours, folder, port=port, shutdown_timeout=seconds)
+        )
+    except UptimeError as exc:
+        return None, [f"main_backend is left out: {exc}."]
+    elsewhere = [f"Port {wanted} is not free: main_backend listens on {part.port} instead."]
+    return part, elsewhere if part.port != wanted != 0 else []
+
+
+@asynccontextmanager
+async def _gently_used(part: BackendPart, rate: float) -> AsyncIterator[None]:
+    """Let users come to the backend for the time of a block, so that its metrics move."""
+    load = asyncio.create_task(Load(f"http://{part.address}", rate=rate).run(), name="gentle load")
+    try:
+        yield
+    finally:
+        load.cancel()
+        await asyncio.gather(load, return_exceptions=True)
 
 
 def _is_free(port: int) -> bool:

@@ -65,7 +65,7 @@ PACE = Pace()
 
 
 class StandIn:
-    """A server with ``GET /health`` as the watched system has it.
+    """A server with ``GET /health`` as the watched system has it, and one route that works.
 
     A request keeps the condition that it met: what is switched meanwhile is for the next one. Only ``down``
     breaks off what is under way, as a killed process would.
@@ -85,6 +85,7 @@ class StandIn:
         models_key: str,
         models: Sequence[str],
         *,
+        work: str = "/work",
         port: int,
         host: str = LOOPBACK,
         pace: Pace = PACE,
@@ -95,6 +96,7 @@ class StandIn:
             name: What the settings call the target.
             models_key: What its health check calls the models.
             models: Their names, those first that it cannot do without.
+            work: Where it does what it is there for.
             port: 0 for any.
             host: The address to listen on.
             pace: How slow is slow.
@@ -105,6 +107,7 @@ class StandIn:
         self.listener = Listener(self._serve, port, host)
         self._models_key = models_key
         self._models = tuple(models)
+        self._work = work
         self._pace = pace
         self._switching = asyncio.Lock()
 
@@ -154,11 +157,17 @@ class StandIn:
         """Return what FastAPI would."""
         if self.present is Condition.ERROR:
             return response(500, "Internal Server Error", "text/plain; charset=utf-8")
-        if request.path != "/health":
+        if request.path not in ("/health", self._work):
             return _json(404, {"detail": "Not Found"})
         if request.method != "GET":
             return _json(405, {"detail": "Method Not Allowed"})
-        return _json(200, self._health())
+        return _json(200, self._health()) if request.path == "/health" else self._worked()
+
+    def _worked(self) -> bytes:
+        loaded = self._loaded()
+        if not loaded:
+            return _json(503, {"detail": "No models loaded"})
+        return _json(200, {"answer": f"by {loaded[0]}"})
 
     def _health(self) -> Mapping[str, object]:
         loaded = self._loaded()
@@ -193,12 +202,13 @@ class StandIn:
 def model_server(*, port: int = 8001, host: str = LOOPBACK, pace: Pace = PACE) -> StandIn:
     """Return a stand-in for the model server."""
     models = ("summariser", "fir_summariser", "bns_check")
-    return StandIn("model_server", "models_loaded", models, port=port, host=host, pace=pace)
+    return StandIn("model_server", "models_loaded", models, work="/generate", port=port, host=host, pace=pace)
 
 
 def asr_ocr_server(*, port: int = 8002, host: str = LOOPBACK, pace: Pace = PACE) -> StandIn:
     """Return a stand-in for the ASR/OCR server."""
-    return StandIn("asr_ocr_server", "models", ("whisper", "dots_ocr"), port=port, host=host, pace=pace)
+    models = ("whisper", "dots_ocr")
+    return StandIn("asr_ocr_server", "models", models, work="/transcribe", port=port, host=host, pace=pace)
 
 
 def _json(status: int, value: Mapping[str, object]) -> bytes:
