@@ -106,6 +106,9 @@ async def test_it_publishes_the_series_that_the_watched_backend_has(house: House
     assert {ok + "2.0", broken + "1.0"} <= set(lines)
     assert f'api_request_duration_seconds_count{{endpoint="{SUMMARISE}"}} 3.0' in lines
     assert 'model_server_requests_total{server="model_server",status="success"} 2.0' in lines
+    everything = (await house.get("/metrics")).text
+    assert broken + "1.0" in everything
+    assert "process_start_time_seconds" in everything
 
 
 async def test_the_toolkits_routes_are_there(house: House) -> None:

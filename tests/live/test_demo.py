@@ -79,18 +79,21 @@ async def shell(command: str) -> None:
 
 
 async def test_make_run_shows_the_targets_and_prometheus_sees_them(tmp_path: Path) -> None:
-    """The page, the metrics and a real Prometheus show all three, the database included."""
+    """The page, the metrics and a real Prometheus show all four, the database and the backend included."""
     need("mariadbd")
-    everything = {"model_server": 1.0, "asr_ocr_server": 1.0, "mysql": 1.0}
+    everything = {"model_server": 1.0, "asr_ocr_server": 1.0, "mysql": 1.0, "main_backend": 1.0}
     async with make_run(tmp_path / "log") as demo:
         await eventually(lambda: demo.when(**everything))
         async with demo.metrics() as client:
             page = (await client.get("/")).text
         assert all(name in page for name in everything)
         async with prometheus(tmp_path, demo.exporter) as server:
-            ups = await eventually(lambda: server.vector("uptime_target_up == 1", at_least=3))
+            ups = await eventually(lambda: server.vector("uptime_target_up == 1", at_least=4))
             assert {metric["target"] for metric, _ in ups} == set(everything)
             assert [value for _, value in await server.query("up")] == [1.0]
+            circuits = 'uptime_circuit_state{app="main_backend",state="closed"} == 1'
+            closed = await eventually(lambda: server.vector(circuits, at_least=3))
+            assert {metric["circuit"] for metric, _ in closed} == {"model_server", "asr_ocr_server", "database"}
             assert "level=warn" not in server.log()
 
 

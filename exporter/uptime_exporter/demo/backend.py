@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -230,8 +230,10 @@ def create_backend(
     routes = [
         Route(path, Work(faults, ask).__call__, name=path) for path, ask in zip(ROUTES, asks, strict=True)
     ]
-    app = Starlette(routes=[*routes, Route("/metrics/prometheus", _page(reliability))])
-    install(app, reliability)
+    old = CollectorRegistry()
+    old.register(_OldMetrics(reliability))
+    app = Starlette(routes=[*routes, Route("/metrics/prometheus", _page(old))])
+    install(app, reliability, registry=_everything(reliability))
     return app
 
 
@@ -245,10 +247,15 @@ def _database(reliability: Reliability, neighbours: Neighbours) -> Database | No
     return Database(reliability, neighbours)
 
 
-def _page(reliability: Reliability) -> Callable[[Request], Awaitable[Response]]:
+def _everything(reliability: Reliability) -> CollectorRegistry:
+    """Return what ``/metrics`` shows beside the toolkit: one scrape gets the old series too."""
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     registry.register(_OldMetrics(reliability))
+    return registry
 
+
+def _page(registry: CollectorRegistry) -> Callable[[Request], Awaitable[Response]]:
     async def page(_request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
