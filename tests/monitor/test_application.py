@@ -1,9 +1,17 @@
 """What is remembered of what an application tells of itself."""
 
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import nullcontext
+from typing import Any
+
 import pytest
 
-from uptime_exporter.monitor import ToldCircuit
-from uptime_exporter.outcome import CircuitSeen
+from support.loop import FakeClock
+from support.scripted import ScriptedProbe, target
+from uptime_exporter import logs
+from uptime_exporter.monitor import Asker, Monitor, ToldCircuit
+from uptime_exporter.outcome import AppSeen, CheckSeen, CircuitSeen, Seen
 
 
 @pytest.mark.parametrize(
@@ -43,3 +51,45 @@ def test_changes_are_counted_as_they_are_seen() -> None:
     for seen in (opened, trying, opened, opened, closed):
         circuit.take(seen, 1.0)
     assert circuit.transitions == {"closed": 1, "open": 1, "half_open": 1}
+
+
+def asker(seen: Seen, clock: FakeClock) -> Asker:
+    return Asker("a", target(), ScriptedProbe(seen=seen), clock, nullcontext)
+
+
+@pytest.fixture
+def secret() -> Iterator[str]:
+    """Something that an application may send back."""
+    logs.redact(frozenset({"hunter2"}))
+    yield "hunter2"
+    logs.redact(frozenset())
+
+
+async def test_a_secret_that_an_application_sends_back_goes_no_further(secret: str, clock: FakeClock) -> None:
+    """Names end in labels and on the page, complaints in the log."""
+    told = AppSeen({secret: CircuitSeen("open")}, {secret: CheckSeen(healthy=True)}, lost=(f"{secret} is 1",))
+    attempt = await asker(Seen(application=told), clock).attempt()
+
+    assert list(getattr(attempt.seen.application, "circuits", ())) != []
+    assert secret not in repr(attempt.seen)
+
+
+def test_what_is_left_out_is_logged_once(
+    clock: FakeClock, run: Callable[[Coroutine[Any, Any, None]], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not at every beat; and again when it is something else."""
+
+    async def story() -> None:
+        probe = ScriptedProbe(seen=Seen(application=AppSeen({}, {}, lost=("timestamp is 17",))))
+        monitor = Monitor(clock, lambda _: probe, lambda _: None)
+        await monitor.apply({"a": target()})
+        await asyncio.sleep(95)
+        probe.seen = Seen(application=AppSeen({}, {}, lost=("checks is 1",)))
+        await asyncio.sleep(60)
+        await monitor.stop()
+
+    with caplog.at_level("WARNING", "uptime_exporter"):
+        run(story())
+
+    said = [vars(line)["fields"]["left_out"] for line in caplog.records if "not all" in line.msg]
+    assert said == ["timestamp is 17", "checks is 1"]
