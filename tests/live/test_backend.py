@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.process import COMMAND, PATIENCE, clean_environment
+from support.process import COMMAND, PATIENCE, clean_environment, eventually
 from support.servers import need
 from uptime_exporter.demo import Demo, Load, stand_ins
 from uptime_exporter.demo.backend import Neighbours
@@ -75,6 +75,27 @@ async def test_users_get_their_answers_whatever_fails() -> None:
     assert tally.degraded > 50, "or nothing was down"
     assert tally.kept, tally.told(8)
     assert results == {"clean": "1.0", "timeout": "1.0"}
+
+
+async def test_nobody_meets_a_process_that_is_about_to_end(tmp_path: Path) -> None:
+    """While it waits for its last request, all others go to the new one: they need not even ask twice."""
+    async with (
+        backend(Neighbours(), tmp_path, port=0, shutdown_timeout=1.0) as part,
+        httpx.AsyncClient(base_url=f"http://{part.address}", trust_env=False) as client,
+    ):
+        await part.switch("hanging")
+        hanging = asyncio.create_task(client.get("/api/cases"))
+        await eventually(lambda: metric(part, 'uptime_requests_in_flight{app="main-backend"} 2'))
+        users = asyncio.create_task(Load(f"http://{part.address}", rate=80).run(3))
+        await asyncio.sleep(0.5)
+        await part.switch("restart")
+        last = await hanging
+        tally = await users
+        results = await shutdowns(part, "timeout")
+
+    assert (last.status_code, results) == (503, "1.0")
+    assert (tally.asked, tally.answered) == (240, 240)
+    assert tally.attempts - tally.asked <= 3, "a connection that is let go as a request comes may cost one"
 
 
 async def test_one_that_is_killed_is_missed_and_comes_back_where_it_was(tmp_path: Path) -> None:
