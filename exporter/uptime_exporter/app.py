@@ -4,8 +4,9 @@ import asyncio
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 from uptime_exporter import __version__, logs
 from uptime_exporter.clock import Clock
@@ -16,7 +17,7 @@ from uptime_exporter.monitor import Asker, Attempt, Monitor
 from uptime_exporter.outcome import Outcome
 from uptime_exporter.probes.build import build_probe
 from uptime_exporter.reliability.drain import GracefulShutdown
-from uptime_exporter.settings import Settings, Target, secrets_of
+from uptime_exporter.settings import LONGEST, Settings, Target, drilling, secrets_of
 from uptime_exporter.web import Backend, Listener, Server, create_app, listen
 
 log = logs.get("app")
@@ -48,6 +49,7 @@ class App:
         self._reloading = asyncio.Lock()
         self._stop = asyncio.Event()
         self._forced = False
+        self._end_of_drill: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._drain = GracefulShutdown(
             self._settings.shutdown_timeout, record=self._settings.ledger.with_suffix(".shutdowns.json")
@@ -105,7 +107,28 @@ class App:
             self._speak()
             log.info("settings reloaded", targets=len(settings.targets))
 
+    async def drill(self, seconds: float) -> None:
+        """Watch a target that is down, for so many seconds; none: no more.
+
+        Raises:
+            SettingsError: There is a target or a promise of that name.
+
+        """
+        async with self._reloading:
+            if seconds:
+                drilling(self._settings)
+            if self._end_of_drill is not None:
+                self._end_of_drill.cancel()
+                self._end_of_drill = None
+            if seconds:
+                loop = asyncio.get_running_loop()
+                self._end_of_drill = loop.call_later(min(seconds, LONGEST), lambda: self._do(self.drill(0)))
+            await self._watch(self._settings)
+            log.info("drill", on=bool(seconds))
+
     async def _watch(self, settings: Settings) -> None:
+        if self._end_of_drill is not None:
+            settings = drilling(settings)
         await self._monitor.apply(settings.targets)
         self._books.apply(*_kept(settings))
 
@@ -120,6 +143,7 @@ class App:
             clock=self._clock,
             render=Exposition(self._monitor, self._books, self._reloads, drain=self._drain).serve,
             reload=self.reload,
+            drill=self.drill,
             admin_token=lambda: self._settings.admin_token,
             loopback_only=listener.loopback_only,
             objective=lambda: _objective(self._settings),
@@ -167,7 +191,10 @@ class App:
         self._stop.set()
 
     def _told_to_reload(self) -> None:
-        task = asyncio.create_task(self._reload_quietly())
+        self._do(self._reload_quietly())
+
+    def _do(self, something: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(something)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

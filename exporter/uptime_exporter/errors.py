@@ -5,6 +5,7 @@ UptimeError
 ├── LedgerError     the ledger file cannot be used; says what to do
 ├── ListenError     the listen address cannot be had
 ├── ReportError     what was asked for cannot be reported; says what can
+├── DrillError      a drill cannot go on; says what is missing and what to do
 ├── ProbeFailure    the target is down, and why
 └── Inconclusive    a fault on the exporter's own side: nothing is known about the target
 """
@@ -41,6 +42,10 @@ class ListenError(UptimeError):
 
 class ReportError(UptimeError):
     """What was asked for cannot be reported; the message says why and what can."""
+
+
+class DrillError(UptimeError):
+    """A drill cannot go on; the message says what is missing and what to do."""
 
 
 class ProbeFailure(UptimeError):

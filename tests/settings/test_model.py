@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from support.configured import Complain, Load
-from uptime_exporter.settings import FileTarget, HttpTarget, MysqlTarget, Settings, Sla, TcpTarget, Tls, duration
+from uptime_exporter.errors import SettingsError
+from uptime_exporter.settings import (
+    FileTarget,
+    HttpTarget,
+    MysqlTarget,
+    Settings,
+    Sla,
+    TcpTarget,
+    Tls,
+    drilling,
+    duration,
+)
 from uptime_exporter.settings.values import UNITS, seconds_in
 
 
@@ -173,14 +184,41 @@ def test_every_target_has_a_promise_of_its_own(load: Load) -> None:
 
 
 def test_a_file_serves_nobody(load: Load, tmp_path: Path) -> None:
-    """A stale backup is no outage: it breaks no promise, unless one is made of it. Its path starts at the settings."""
-    text = "targets:\n  web: {kind: tcp, host: a, port: 1}\n  backup: {kind: file, path: b/*.gz, younger_than: 7h}\n"
+    """A stale backup is no outage: it breaks no promise, unless one is made of it."""
+    text = (
+        "targets:\n  web: {kind: tcp, host: a, port: 1}\n"
+        "  backup: {kind: file, path: b/*.gz, younger_than: 7h}\n"
+    )
     settings = load(text)
     assert settings.targets["backup"].address == str(tmp_path / "b/*.gz")
     assert settings.promises == {"web": Sla(targets=("web",)), "system": Sla(targets=("web",))}
 
     backup = load(f"{text}slas: {{backup: {{window: 7d}}}}\n").promises["backup"]
     assert (backup.targets, backup.window) == (("backup",), 7 * 86_400)
+
+
+def test_a_drill_has_a_target_and_a_promise_of_its_own(load: Load) -> None:
+    """As strict as the strictest one, and no other is touched."""
+    slas = "slas:\n  system: {}\n  strict: {targets: [mysql], objective: 0.9999, window: 7d}\n"
+    settings = load(slas)
+    drill = drilling(settings)
+    assert drill.promises.keys() - settings.promises.keys() == {"drill"}
+    assert drill.promises["drill"] == Sla(targets=("drill",), objective=0.9999, window=7 * 86_400)
+    assert {name: drill.promises[name] for name in settings.promises} == settings.promises
+    assert drill.targets["drill"].timeout < drill.targets["drill"].interval == 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "targets:\n  drill: {kind: tcp, host: a, port: 1}\n",
+        "slas:\n  drill: {targets: [mysql]}\n  system: {}\n",
+    ],
+)
+def test_a_drill_takes_nobodys_name(load: Load, text: str) -> None:
+    """Its alerts would be taken for those of the real one."""
+    with pytest.raises(SettingsError, match="call yours otherwise"):
+        drilling(load(text))
 
 
 def test_settings_do_not_change(load: Load) -> None:

@@ -245,7 +245,10 @@ def test_variables_of_others_are_left_alone(load: Load) -> None:
         (
             "UPTIME_TARGETS__MODEL_SEVER__URL",
             "http://a/",
-            "targets.model_sever: needs a kind, one of file, http, mysql, reliability, tcp; or did you mean `model_server`?",
+            (
+                "targets.model_sever: needs a kind, one of file, http, mysql, reliability, tcp; "
+                "or did you mean `model_server`?"
+            ),
         ),
         ("UPTIME_TARGETS__WEB__KIND", "tcp", "targets.web.host: is missing; say which host to ask"),
         (

@@ -119,6 +119,7 @@ class Scene:
         self.token: SecretStr | None = None
         self.mistakes: list[str] = []
         self.reloads = 0
+        self.drills: list[float] = []
         self.exposition = b"uptime_target_up 1\n"
         self.ledger = FakeLedger({})
 
@@ -137,6 +138,7 @@ class Scene:
     def backend(self, *, loopback_only: bool = True, objective: float = 0.999) -> Backend:
         """Return the backend, which goes on to see what the scene becomes."""
         return Backend(
+            drill=self._drill,
             monitor=self.monitor,
             drain=self.drain,
             clock=self.clock,
@@ -157,3 +159,8 @@ class Scene:
         if self.mistakes:
             raise SettingsError(self.mistakes)
         self.reloads += 1
+
+    async def _drill(self, seconds: float) -> None:
+        if self.mistakes:
+            raise SettingsError(self.mistakes)
+        self.drills.append(seconds)

@@ -229,7 +229,41 @@ async def test_a_reload_of_bad_settings_says_every_mistake() -> None:
     )
 
 
-@pytest.mark.parametrize("path", [RESET, "/reliability/circuit-breaker/nobody/reset", "/-/reload"])
+@pytest.mark.parametrize(
+    ("method", "query", "status", "drills"),
+    [
+        ("POST", "", 200, [900.0]),
+        ("POST", "?seconds=60", 200, [60.0]),
+        ("POST", "?seconds=inf", 200, [7200.0]),
+        ("DELETE", "", 200, [0.0]),
+        ("POST", "?seconds=0", 400, []),
+        ("POST", "?seconds=nan", 400, []),
+        ("POST", "?seconds=soon", 400, []),
+    ],
+)
+async def test_a_drill_is_begun_and_ended(method: str, query: str, status: int, drills: list[float]) -> None:
+    """For a quarter of an hour unless it says otherwise, and two hours at most."""
+    scene = Scene()
+    async with client(scene) as http:
+        answer = await http.request(method, f"/-/drill{query}")
+
+    assert (answer.status_code, scene.drills) == (status, drills)
+    assert answer.json()["success"] is (status == 200)
+
+
+async def test_a_drill_whose_name_is_taken_is_refused() -> None:
+    """It says what to do."""
+    scene = Scene()
+    scene.mistakes = ["targets.drill: is needed for the time of a drill; call yours otherwise"]
+    async with client(scene) as http:
+        answer = await http.post("/-/drill")
+
+    assert (answer.status_code, answer.json()["message"]) == (409, scene.mistakes[0])
+
+
+@pytest.mark.parametrize(
+    "path", [RESET, "/reliability/circuit-breaker/nobody/reset", "/-/reload", "/-/drill"]
+)
 @pytest.mark.parametrize(
     ("open_door", "status"),
     [
@@ -250,7 +284,7 @@ async def test_strangers_change_nothing_and_learn_nothing(
 
     assert answer.status_code == status
     assert answer.json()["message"].startswith("refused: ")
-    assert scene.reloads == 0
+    assert (scene.reloads, scene.drills) == (0, [])
     assert scene.monitor.watches["model_server"].circuit.failures == 1
 
 

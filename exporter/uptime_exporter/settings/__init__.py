@@ -1,5 +1,6 @@
 """What the file may say; the only place with YAML, environment, defaults and units."""
 
+from uptime_exporter.settings.drill import DRILL, LONGEST, drilling
 from uptime_exporter.settings.load import load_settings
 from uptime_exporter.settings.model import (
     FileTarget,
@@ -16,6 +17,8 @@ from uptime_exporter.settings.redaction import secrets_of
 from uptime_exporter.settings.values import duration
 
 __all__ = [
+    "DRILL",
+    "LONGEST",
     "FileTarget",
     "HttpTarget",
     "MysqlTarget",
@@ -25,6 +28,7 @@ __all__ = [
     "Target",
     "TcpTarget",
     "Tls",
+    "drilling",
     "duration",
     "load_settings",
     "secrets_of",

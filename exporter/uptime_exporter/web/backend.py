@@ -73,6 +73,8 @@ class Backend:
     """The exposition."""
     reload: Callable[[], Awaitable[None]]
     """Read the settings again; raises SettingsError where they cannot be used, having changed nothing."""
+    drill: Callable[[float], Awaitable[None]]
+    """Watch a target that is down, for so many seconds, 0 ends it; raises SettingsError if its name is taken."""
     admin_token: Callable[[], SecretStr | None] = _nothing
     """Asked at every request, as a reload may change it."""
     loopback_only: bool = False

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uptime_exporter.clock import Clock
 from uptime_exporter.errors import SettingsError
+from uptime_exporter.settings import DRILL, LONGEST
 from uptime_exporter.web import answers
 from uptime_exporter.web.admin import refusal
 from uptime_exporter.web.backend import Backend
@@ -33,6 +34,7 @@ POST {RESET}
 GET  /-/healthy        200 while the exporter does its work
 GET  /-/ready          200 while it takes requests
 POST /-/reload         read the settings again
+POST /-/drill          watch a target that is down, until DELETE /-/drill or ?seconds=900 have passed
 """
 
 LARGE = 128 * 1024
@@ -59,6 +61,7 @@ class _Routes:
             Route("/-/healthy", self.healthy),
             Route("/-/ready", self.ready),
             Route("/-/reload", self.reload, methods=["POST", "PUT"]),
+            Route("/-/drill", self.drill, methods=["POST", "DELETE"]),
         ]
         app = Starlette(
             routes=always if farewell else always + working,
@@ -110,6 +113,20 @@ class _Routes:
             return PlainTextResponse(f"The settings cannot be used; nothing was changed.\n{mistakes}\n", 500)
         return PlainTextResponse("The settings were read again.\n")
 
+    async def drill(self, request: Request) -> Response:
+        if refused := self._refused(request):
+            return refused
+        begins = request.method == "POST"
+        seconds = _seconds(request.query_params.get("seconds", "900")) if begins else 0
+        if seconds is None:
+            return _json({"success": False, "message": "seconds must be a number above 0"}, 400)
+        try:
+            await self._backend.drill(seconds)
+        except SettingsError as error:
+            return _json({"success": False, "message": str(error)}, 409)
+        message = f"The target {DRILL} is down for {seconds:g} s at most." if begins else "The drill is over."
+        return _json({"success": True, "message": message})
+
     async def healthy(self, _request: Request) -> Response:
         return self._works("healthy")
 
@@ -132,6 +149,14 @@ class _Routes:
         if refused is None:
             return None
         return _json({"success": False, "message": refused.message}, refused.status, refused.headers)
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return min(seconds, LONGEST) if seconds > 0 else None
 
 
 async def _no_such_page(_request: Request, _error: Exception) -> Response:
