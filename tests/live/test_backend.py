@@ -89,11 +89,16 @@ async def test_nobody_meets_a_process_that_is_about_to_end(tmp_path: Path) -> No
         users = asyncio.create_task(Load(f"http://{part.address}", rate=80).run(3))
         await asyncio.sleep(0.5)
         await part.switch("restart")
+        strangers = [
+            (await client.get("/health", headers={"Connection": "close"})).status_code for _ in range(30)
+        ]
+        assert not hanging.done(), "or the old process was gone before anybody could meet it"
         last = await hanging
         tally = await users
         results = await shutdowns(part, "timeout")
 
     assert (last.status_code, results) == (503, "1.0")
+    assert strangers == [200] * 30
     assert (tally.asked, tally.answered) == (240, 240)
     assert tally.attempts - tally.asked <= 3, "a connection that is let go as a request comes may cost one"
 
