@@ -22,6 +22,9 @@ HAND_OVER = "hand over"
 READY = "ready"
 """The line with which a process says that it accepts connections."""
 
+GRACE = 0.3
+"""Seconds from taking no new connection to letting go of those on which nobody has asked anything yet."""
+
 _log = logs.get("demo")
 
 
@@ -63,8 +66,13 @@ class _Server(uvicorn.Server):
         if not self.should_exit:
             await self._ready()
 
-    def hand_over(self) -> None:
+    async def hand_over(self) -> None:
         """Accept nothing more, and let go of connections on which nothing is under way."""
+        # A server that is closed loses whom it has accepted in the same turn of the loop: first it stops listening.
+        for server in self.servers:
+            for sock in server.sockets:
+                asyncio.get_running_loop().remove_reader(sock.fileno())
+        await asyncio.sleep(GRACE)
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
@@ -149,7 +157,7 @@ async def _obey(server: _Server, faults: Faults) -> None:
     try:
         while line := (await reader.readline()).decode().strip():
             if line == HAND_OVER:
-                server.hand_over()
+                await server.hand_over()
                 signal.raise_signal(signal.SIGTERM)
             else:
                 faults.switch(line)
