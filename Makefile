@@ -2,6 +2,7 @@
 # make test    everything that decides whether a change is good
 # make stack   the whole stack on a container engine: up, killed, stopped, up again
 # make check   the part of it that runs no test: style, types, direction of imports
+# make dashboards   what Grafana reads, written anew from grafana/build/
 # make bench   what things cost, measured here, written to tests/bench/README.md
 # make lock    take in new versions of what is depended on
 #
@@ -17,7 +18,7 @@ RENDER := tests/grafana/render
 export PATH := $(CURDIR)/$(TOOLS)/usr/bin:$(PATH):/usr/sbin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 
-.PHONY: help run test stack check bench format lock clean database dump prometheus alertmanager curl node
+.PHONY: help run test stack check dashboards bench format lock clean database dump prometheus alertmanager curl node
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -36,6 +37,9 @@ check: $(BIN)/.ready
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+dashboards: $(BIN)/.ready
+	$(BIN)/python -m grafana.build
 
 bench: $(BIN)/.ready
 	$(BIN)/python tests/bench/run.py

@@ -141,7 +141,15 @@ def calls() -> list[Panel]:
                 f' or max_over_time(uptime_circuit_state{{{IT}, state="half_open"}}{STEP}))',
                 "{{circuit}}",
             ),
-            height=6,
+            span=12,
+        ),
+        timeline(
+            "Its own checks",
+            "What the application asks itself, the worst of each step; nothing where a check has not answered. Down "
+            "now: the reason stands in its `/health`.",
+            look.UP_WORDS,
+            Query(f"min by (check) (min_over_time(uptime_check_up{{{IT}}}{STEP}))", "{{check}}"),
+            span=12,
         ),
         lines(
             "Calls by outcome",
@@ -154,8 +162,8 @@ def calls() -> list[Panel]:
         ),
         lines(
             "Retries by outcome",
-            "What became of retried calls. Many that give up: what is called is down rather than shaky; retrying only "
-            "adds load.",
+            "What became of retries. Many others than success: what is called is down rather than shaky, and retrying "
+            "only adds load; budget: so many were asked for that some were not made.",
             look.RATE,
             Query(
                 f"sum by (policy, outcome) (rate(uptime_retries_total{{{IT}}}{STEP}))",

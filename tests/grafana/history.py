@@ -201,6 +201,7 @@ def application(at: float, began: float) -> dict[str, float]:
         | {
             f"uptime_request_failures_total{{{app}}}": _failed(at, began),
             f"uptime_requests_in_flight{{{app}}}": 2.0,
+            f'uptime_check_up{{{app},check="database"}}': float(not within(at, OUTAGE)),
             f"uptime_shutdown_in_progress{{{app}}}": 0.0,
             f'uptime_shutdowns_total{{{app},result="clean"}}': 3.0,
             f'uptime_shutdowns_total{{{app},result="timeout"}}': float(at >= RESTART),

@@ -13,10 +13,12 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from alerts import pack
-from alerts.test_rules import APPLICATION, GOLDEN
-from grafana import lint, reading
+from alerts.test_rules import GOLDEN
+from grafana import history, lint, reading
 from grafana.build import board, boards, limits
 from grafana.reading import Json
+from uptime_exporter.reliability import Reliability
+from uptime_exporter.reliability.checkout import Use
 
 OTHERS = {
     "up",
@@ -31,12 +33,34 @@ OTHERS = {
 }
 """What Prometheus and client libraries publish."""
 
-POOLS = {
-    "uptime_pool_connections",
-    "uptime_pool_limit",
-    "uptime_pool_checkout_seconds",
-    "uptime_pool_checkout_timeouts_total",
-}
+
+class Pool:
+    """A pool of which nothing is used."""
+
+    def __init__(self) -> None:
+        self.use = Use("mysql", 15, 5.0)
+        self.idle = 0
+
+    async def disconnect(self) -> None:
+        """Nothing is open."""
+
+
+def application() -> set[tuple[str, frozenset[str]]]:
+    """Return the name and labels of every series that the toolkit publishes for an application with one of each."""
+    toolkit = Reliability("main-backend")
+    toolkit.breaker("model_server")
+    toolkit.retry("model_server")
+    toolkit.pool(Pool())
+    toolkit.monitor({"database": lambda: True})
+    toolkit.requests.count_one("GET", "/v1/chat", 200, 0.1)
+    samples = [sample for family in toolkit.collector.collect() for sample in family.samples]
+    named = {(sample.name, frozenset(sample.labels)) for sample in samples}
+    told_later = {
+        ("uptime_check_up", frozenset({"app", "check"})),
+        ("uptime_shutdown_seconds", frozenset({"app"})),
+    }
+    return named | told_later
+
 
 ALL = pytest.mark.parametrize("shown", reading.boards(), ids=lambda shown: shown["uid"])
 
@@ -139,7 +163,7 @@ def test_they_name_only_what_exists(shown: Json) -> None:
     """Metrics, recorded series and alerts are those that are published, recorded and ruled."""
     published = set(re.findall(r"^# TYPE (\w+)", GOLDEN.read_text(encoding="utf-8"), re.MULTILINE))
     recorded = {rule["record"] for rule in pack.rules() if "record" in rule}
-    known = published | recorded | APPLICATION | POOLS | OTHERS
+    known = published | recorded | {name for name, _ in application()} | OTHERS
     histograms = {f"{name}{end}" for name in known for end in ("_bucket", "_count", "_sum")}
     for asked in (*reading.queries(shown), *reading.annotations(shown)):
         expr = lint.SAMPLE.expr(asked)
@@ -147,6 +171,15 @@ def test_they_name_only_what_exists(shown: Json) -> None:
             assert selector.name in known | histograms, f"{asked}: {selector.name}"
     named = set(re.findall(r"Uptime[A-Z]\w+", json.dumps(shown)))
     assert named <= {rule["alert"] for rule in pack.alerts()}
+
+
+def test_the_month_has_what_an_application_publishes() -> None:
+    """What the tests ask Prometheus about is what the toolkit would have told it, by name and labels."""
+    told = {
+        (series.partition("{")[0], frozenset(re.findall(r'[{,](\w+)="', series)))
+        for series in history.application(history.END, history.RESTART)
+    }
+    assert told <= application()
 
 
 @ALL

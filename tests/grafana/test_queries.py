@@ -1,7 +1,5 @@
 """Every query of every panel, asked of a real Prometheus about a month in which everything happened."""
 
-import json
-import os
 from collections.abc import AsyncIterator
 from itertools import chain
 from pathlib import Path
@@ -267,17 +265,3 @@ async def test_annotations_mark_what_happened(memory: Memory) -> None:
     assert any(
         abs(at - OPENING[0]) <= 2 * view.step(marks["Circuit openings"]) for at in openings["main-backend"]
     )
-
-
-@pytest.mark.skipif("DUMP_QUERIES" not in os.environ, reason="only where somebody wants to draw the answers")
-@pytest.mark.parametrize("uid", CHOSEN)
-async def test_answers_can_be_written_down(memory: Memory, uid: str) -> None:
-    """For whoever draws them: a file for each dashboard and moment, panel → query → series."""
-    for state, now in {"healthy": HEALTHY, "outage": DOWN, "end": END}.items():
-        view = View(now, HOUR if state != "end" else MONTH, ALL | CHOSEN[uid][0])
-        answers: dict[int, dict[str, Result]] = {}
-        for asked in reading.queries(shown(uid)):
-            answers.setdefault(asked.id, {})[asked.ref] = await memory.ask(asked, view)
-        path = Path(os.environ["DUMP_QUERIES"]) / f"{uid}.{state}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(answers))
