@@ -63,7 +63,10 @@ def at_once(work: Callable[[int], None]) -> None:
 @pytest.mark.usefixtures("_switched_everywhere")
 def test_no_call_is_lost_between_threads() -> None:
     """Each call is counted once, closed and open, on the short way and on the long one."""
-    for breaker in (CircuitBreaker("c", failure_threshold=10**9), CircuitBreaker("c", failure_rate=1.0)):
+    # No thread fails twice running, so at most so many failures stand in a row as there are threads: neither opens.
+    short = CircuitBreaker("c", failure_threshold=THREADS + 1)
+    long = CircuitBreaker("c", failure_threshold=THREADS + 1, failure_rate=1.0, minimum_calls=THREADS + 1)
+    for breaker in (short, long):
 
         def work(number: int, breaker: CircuitBreaker = breaker) -> None:
             guarded = breaker(len)
