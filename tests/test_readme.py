@@ -3,9 +3,11 @@
 import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from support.asgi import client_of, running
 from uptime_exporter.cli import main
 from uptime_exporter.clock import SystemClock
 from uptime_exporter.ledger import Bookkeeper, Terms
@@ -20,6 +22,8 @@ RUN_ELSEWHERE = {
     "make test": "this very run",
     "curl -X POST localhost:8009/model_server/down": "tests/live/test_demo.py",
     "uptime-exporter run --config uptime.yaml": "tests/test_app.py",
+    "exporter/stack/secrets.sh": "tests/stack/test_secrets.py",
+    "docker compose --profile demo up --detach --wait": "tests/stack/prove.py",
 }
 
 
@@ -70,6 +74,17 @@ def test_every_command_that_it_shows_is_run(
             assert program == "uptime-exporter", command
             assert main(arguments) == 0, command
     assert "The settings can be used." in capsys.readouterr().out
+
+
+async def test_its_five_lines_do_for_an_application() -> None:
+    """They run as they stand, and give it routes that say how it is."""
+    (example,) = blocks("python")
+    names: dict[str, Any] = {}
+    exec(compile(example, "README.md", "exec"), names)
+    async with running(names["app"]), client_of(names["app"]) as client:
+        answer = await client.get("/reliability")
+        assert list(answer.json()["circuit_breakers"]) == ["model_server"]
+        assert 'uptime_circuit_state{app="main-backend"' in (await client.get("/metrics")).text
 
 
 def test_every_reason_is_listed() -> None:
