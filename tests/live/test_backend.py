@@ -43,7 +43,7 @@ async def demo() -> AsyncIterator[Demo]:
         asr_port=0,
         mysql_port=0,
         control_port=0,
-        backend_timeout=1.0,
+        backend_timeout=3.5,  # a call of a server that is silent takes two seconds
         open_database=private_database,
     ) as standing:
         assert standing.notes == []
@@ -69,6 +69,8 @@ async def test_users_get_their_answers_whatever_fails() -> None:
         await part.switch("restart")
         await model.switch("up")
         tally = await users
+        late = 'uptime_shutdowns_total{app="main-backend",result="timeout"} 1'
+        await eventually(lambda: metric(part, late))
         results = {result: await shutdowns(part, result) for result in ("clean", "timeout")}
 
     assert tally.asked == 400
