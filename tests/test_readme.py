@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from support.asgi import client_of, running
+from support.documents import blocks, commands, dead_links
 from uptime_exporter.cli import main
 from uptime_exporter.clock import SystemClock
 from uptime_exporter.ledger import Bookkeeper, Terms
@@ -27,14 +28,10 @@ RUN_ELSEWHERE = {
 }
 
 
-def blocks(kind: str) -> list[str]:
-    return re.findall(rf"```{kind}\n(.*?)```", README, flags=re.DOTALL)
-
-
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     """Write the settings that README shows to a file."""
-    parts = [block for block in blocks("yaml") if block.startswith(("targets:", "slas:"))]
+    parts = [block for block in blocks(README, "yaml") if block.startswith(("targets:", "slas:"))]
     path = tmp_path / "uptime.yaml"
     path.write_text("\n".join(parts))
     return path
@@ -68,7 +65,7 @@ def test_every_command_that_it_shows_is_run(
     """Here, or by the test that is named for it."""
     assert example.parent == ledger.parent
     monkeypatch.chdir(example.parent)
-    for command in (line for block in blocks("sh") for line in block.splitlines()):
+    for command in commands(README):
         if command not in RUN_ELSEWHERE:
             program, *arguments = command.split()
             assert program == "uptime-exporter", command
@@ -95,6 +92,5 @@ def test_every_reason_is_listed() -> None:
 
 def test_every_link_leads_somewhere() -> None:
     """Within the project; others are not looked at."""
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert re.search(r"\]\((?!\w+://)", README)
+    assert dead_links(README, ROOT) == []

@@ -166,6 +166,7 @@ async def test_what_was_lost_is_restored(server: RealServer, script: Script) -> 
     assert re.fullmatch(r"backend-\d{8}T\d{6}Z\.sql\.gz", name)
     await server.database.execute("DROP DATABASE backend")
 
+    assert await script("list") == (0, f"{name}\n")
     code, said = await script("restore")
     assert code != 0, "this account may not write"
     script.environ["BACKUP_USER"] = "root2"

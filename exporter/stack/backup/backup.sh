@@ -13,7 +13,7 @@
 # Reads:     BACKUP_HOST, BACKUP_PORT, BACKUP_USER, BACKUP_PASSWORD_FILE: the account; for a backup it needs SELECT,
 #            SHOW VIEW, TRIGGER, EVENT and LOCK TABLES, and for routines SHOW_ROUTINE (MariaDB: SELECT ON mysql.proc)
 #            BACKUP_DATABASES: one or more names. BACKUP_FOLDER. BACKUP_EVERY, BACKUP_KEEP: seconds
-# Read by:   ../../../docker-compose.yaml (backup, mysql), exporter/OPERATIONS.md
+# Read by:   ../../../docker-compose.yaml (backup, mysql), ../../OPERATIONS.md
 # Tested by: ../../../tests/stack/test_backup.py, ../../../tests/stack/prove.py
 set -euo pipefail
 
