@@ -75,7 +75,7 @@ def test_every_command_that_it_shows_is_run(
 
 async def test_its_five_lines_do_for_an_application() -> None:
     """They run as they stand, and give it routes that say how it is."""
-    (example,) = blocks("python")
+    (example,) = blocks(README, "python")
     names: dict[str, Any] = {}
     exec(compile(example, "README.md", "exec"), names)
     async with running(names["app"]), client_of(names["app"]) as client:
