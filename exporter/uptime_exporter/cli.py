@@ -6,24 +6,29 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uptime_exporter import __version__, logs
-from uptime_exporter import demo as stage
 from uptime_exporter.app import App, ask_once
 from uptime_exporter.clock import SystemClock
-from uptime_exporter.demo import serve, stand_ins
 from uptime_exporter.errors import SettingsError, UptimeError
+from uptime_exporter.later import Later
 from uptime_exporter.ledger import read_history, transfer
 from uptime_exporter.monitor import Attempt
 from uptime_exporter.outcome import OwnFault
-from uptime_exporter.report import Request, add_arguments, write
-from uptime_exporter.report import report as render
 from uptime_exporter.settings import Settings, load_settings, secrets_of
+
+if TYPE_CHECKING:
+    from uptime_exporter import demo as stage
+    from uptime_exporter import drill as fire
+    from uptime_exporter import report as paper
+else:
+    stage, paper = Later("uptime_exporter.demo"), Later("uptime_exporter.report")
+    fire = Later("uptime_exporter.drill")
 
 WELL, NOT_WELL, UNUSABLE = 0, 1, 2
 """Exit codes: as asked; down, inconclusive or failed; the settings or the arguments cannot be used."""
@@ -94,12 +99,12 @@ def probe(arguments: argparse.Namespace, load: Load) -> int:
 
 def report(arguments: argparse.Namespace, load: Load) -> int:
     """Say what was promised and what was kept, in a calendar month or any other time."""
-    request = Request.from_arguments(arguments, SystemClock().wall())
-    document = render(read_history(load().ledger), request)
+    request = paper.Request.from_arguments(arguments, SystemClock().wall())
+    document = paper.report(read_history(load().ledger), request)
     if request.output is None:
         print(document, end="")
     else:
-        write(document, request.output)
+        paper.write(document, request.output)
     return WELL
 
 
@@ -138,7 +143,7 @@ def demo_serve(arguments: argparse.Namespace, _load: Load) -> int:
     if arguments.server == "main_backend":
         return _serve_backend(arguments, port)
     asyncio.run(
-        serve(
+        stage.serve(
             arguments.server,
             host=arguments.host,
             port=port,
@@ -197,6 +202,12 @@ def demo_load(arguments: argparse.Namespace, _load: Load) -> int:
     return WELL if tally.kept else NOT_WELL
 
 
+def drill(arguments: argparse.Namespace, _load: Load) -> int:
+    """Let a target fail, see that somebody is told, let it be well again, see that this is told too."""
+    told = asyncio.run(fire.rehearse(fire.options(arguments), fire.Progress(sys.stdout)))
+    return WELL if told else NOT_WELL
+
+
 async def _run(load: Load) -> int:
     return await App(load, SystemClock()).run()
 
@@ -204,7 +215,7 @@ async def _run(load: Load) -> int:
 async def _demo(arguments: argparse.Namespace, load: Load) -> int:
     ports = {name: getattr(arguments, name) for name in DEMO_PORTS}
     with TemporaryDirectory(prefix="uptime-exporter-") as folder:
-        async with stand_ins(**ports) as standing:
+        async with stage.stand_ins(**ports) as standing:
             settings = {"ledger": "uptime.db", **standing.overrides()}
             file = _private_file(Path(folder, "uptime.yaml"), json.dumps(settings))
             app = App(partial(load.func, file, **load.keywords), SystemClock())
@@ -238,12 +249,25 @@ def _told(name: str, kind: str, address: str, attempt: Attempt) -> list[str]:
     return lines
 
 
+class _Parser(argparse.ArgumentParser):
+    """May get arguments when it is asked: they need modules that the other commands do without."""
+
+    late: Callable[[argparse.ArgumentParser], None] | None = None
+
+    def parse_known_args(self, *args: Any, **keywords: Any) -> Any:
+        """Get them first, once."""
+        late, self.late = self.late, None
+        if late is not None:
+            late(self)
+        return super().parse_known_args(*args, **keywords)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="uptime-exporter", description="Know whether your service kept its promise."
     )
     parser.add_argument("--version", action="version", version=f"uptime-exporter {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
     settings = _settings_arguments()
     for command, about in (
         (run, "probe the targets and publish what is found"),
@@ -261,7 +285,7 @@ def _parser() -> argparse.ArgumentParser:
     telling = commands.add_parser(
         "report", help="what was promised and what was kept", parents=[settings], description=report.__doc__
     )
-    add_arguments(telling)
+    telling.late = lambda parser: paper.add_arguments(parser)  # noqa: PLW0108 - found when it is called
     telling.set_defaults(command=report)
     _ledger_commands(commands.add_parser("ledger", help="check, export or import the ledger"), settings)
     showing = commands.add_parser(
@@ -274,6 +298,11 @@ def _parser() -> argparse.ArgumentParser:
         )
     showing.set_defaults(command=demo)
     _serve_command(showing)
+    drilling = commands.add_parser(
+        "drill", help="see whether a fault is told to somebody", description=drill.__doc__
+    )
+    drilling.late = lambda parser: fire.add_arguments(parser)  # noqa: PLW0108 - found when it is called
+    drilling.set_defaults(command=drill, config=None, set=[])  # it needs no settings
     return parser
 
 
@@ -336,7 +365,7 @@ def _positive(text: str) -> float:
     return number
 
 
-def _ledger_commands(parser: argparse.ArgumentParser, settings: argparse.ArgumentParser) -> None:
+def _ledger_commands(parser: argparse.ArgumentParser, settings: _Parser) -> None:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, command in (("check", ledger_check), ("export", ledger_export), ("import", ledger_import)):
         about = str(command.__doc__)
@@ -349,8 +378,8 @@ def _ledger_commands(parser: argparse.ArgumentParser, settings: argparse.Argumen
             )
 
 
-def _settings_arguments() -> argparse.ArgumentParser:
-    settings = argparse.ArgumentParser(add_help=False)
+def _settings_arguments() -> _Parser:
+    settings = _Parser(add_help=False)
     settings.add_argument(
         "--config", type=Path, metavar="FILE", help="settings file (YAML); or UPTIME_CONFIG"
     )
