@@ -214,6 +214,19 @@ async def test_old_ones_go_once_a_new_one_has_come(script: Script, dumps: Dumper
     assert [line["msg"] for line in lines(said)] == ["backed up", "deleted"]
 
 
+async def test_the_newest_stays_whatever_the_clock_says(script: Script, dumps: Dumper) -> None:
+    """Set forward between writing and looking, it would make every backup too old."""
+    dumps(f"echo '{MARK}'")
+    script.place(hours_ago=1)
+    script.environ["BACKUP_KEEP"] = "-1"
+
+    code, said = await script("once")
+
+    assert code == 0, said
+    (left,) = script.backups()
+    assert left in lines(said)[0]["file"]
+
+
 async def test_a_sudden_loss_is_told(script: Script, dumps: Dumper) -> None:
     """A table that was dropped shows in the size; the backup is kept all the same."""
     dumps(f"echo '{MARK}'")
