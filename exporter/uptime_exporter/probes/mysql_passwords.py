@@ -1,16 +1,23 @@
 """How MySQL and MariaDB have a password shown without sending it."""
 
 from hashlib import sha1, sha256
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from typing import TYPE_CHECKING
 
 from uptime_exporter.errors import ProbeFailure
+from uptime_exporter.later import Later
 from uptime_exporter.outcome import Reason
 from uptime_exporter.probes.mysql_packets import raw
+
+if TYPE_CHECKING:
+    from cryptography import exceptions
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+else:
+    exceptions = Later("cryptography.exceptions")
+    hashes = Later("cryptography.hazmat.primitives.hashes")
+    serialization = Later("cryptography.hazmat.primitives.serialization")
+    padding = Later("cryptography.hazmat.primitives.asymmetric.padding")
+    rsa = Later("cryptography.hazmat.primitives.asymmetric.rsa")
 
 NATIVE = "mysql_native_password"
 CACHING_SHA2 = "caching_sha2_password"
@@ -72,13 +79,14 @@ def sealed(password: str, nonce: bytes, public_key: bytes) -> bytes:
 
     """
     try:
-        key = load_pem_public_key(public_key)
-    except (ValueError, UnsupportedAlgorithm) as error:
+        key = serialization.load_pem_public_key(public_key)
+    except (ValueError, exceptions.UnsupportedAlgorithm) as error:
         raise ProbeFailure(Reason.PROTOCOL, "the server's public key cannot be read") from error
-    if not isinstance(key, RSAPublicKey):
+    if not isinstance(key, rsa.RSAPublicKey):
         raise ProbeFailure(Reason.PROTOCOL, "the server's public key is not one of RSA")
     clear = in_clear(password)
     if len(clear) > key.key_size // 8 - _OAEP_OVERHEAD:
         raise ProbeFailure(Reason.AUTH, "the password is too long to be sent without TLS; set tls")
     pad = (nonce * (len(clear) // len(nonce) + 1))[: len(clear)] if nonce else bytes(len(clear))
-    return key.encrypt(_xor(clear, pad), OAEP(MGF1(SHA1()), SHA1(), None))  # noqa: S303
+    sha = hashes.SHA1()  # the protocol's choice
+    return key.encrypt(_xor(clear, pad), padding.OAEP(padding.MGF1(sha), sha, None))

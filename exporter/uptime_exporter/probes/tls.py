@@ -10,17 +10,21 @@ from copy import copy
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
-
-from cryptography import x509
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from uptime_exporter.errors import Inconclusive, ProbeFailure, SettingsError
+from uptime_exporter.later import Later
 from uptime_exporter.outcome import UNSEEN, Reason, Seen
 from uptime_exporter.probes.dial import Dialler, from_os_error
 from uptime_exporter.probes.protocol import Phases
 from uptime_exporter.probes.stream import CHUNK
 from uptime_exporter.probes.text import one_line
 from uptime_exporter.settings import Tls
+
+if TYPE_CHECKING:
+    from cryptography import x509
+else:
+    x509 = Later("cryptography.x509")  # 15 MB, which only certificates are worth
 
 _T = TypeVar("_T")
 
@@ -56,14 +60,6 @@ _VERIFY_WORDS = {
     21: "is signed by an authority that is not trusted (tls.ca_file), or comes without its intermediate",
 }
 
-_UNREADABLE = (
-    ValueError,
-    x509.InvalidVersion,
-    x509.ExtensionNotFound,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
-"""What cryptography says to certificates that OpenSSL let pass."""
 _NAMED = 3
 """How many names of a certificate an error message tells of."""
 
@@ -322,7 +318,7 @@ def earliest_expiry(chain: Sequence[bytes]) -> float | None:
     return min((at for at in map(_expiry, chain) if at is not None), default=None)
 
 
-def _load(der: bytes) -> x509.Certificate:
+def _load(der: bytes) -> "x509.Certificate":
     with warnings.catch_warnings():  # about what its issuer did wrong; that is not for the exporter's log
         warnings.simplefilter("ignore")
         return x509.load_der_x509_certificate(der)
@@ -332,8 +328,19 @@ def _load(der: bytes) -> x509.Certificate:
 def _expiry(der: bytes) -> float | None:
     try:
         return _load(der).not_valid_after_utc.timestamp()
-    except _UNREADABLE:
+    except _unreadable():
         return None
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """Return what cryptography says to certificates that OpenSSL let pass."""
+    return (
+        ValueError,
+        x509.InvalidVersion,
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    )
 
 
 def refused(
@@ -383,8 +390,10 @@ def _why_refused(
 
 
 def _names(chain: Sequence[bytes]) -> Sequence[str]:
+    if not chain:
+        return ()
     try:
         alternatives = _load(chain[0]).extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (IndexError, *_UNREADABLE):
+    except _unreadable():
         return ()
     return [str(entry.value) for entry in alternatives.value][:_NAMED]

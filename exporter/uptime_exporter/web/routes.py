@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uptime_exporter.clock import Clock
 from uptime_exporter.errors import SettingsError
+from uptime_exporter.reliability.shapes import Json
 from uptime_exporter.settings import DRILL, LONGEST
 from uptime_exporter.web import answers
 from uptime_exporter.web.admin import refusal
@@ -174,7 +175,7 @@ async def _goodbye(_request: Request, _error: Exception) -> Response:
     return PlainTextResponse("The exporter is shutting down; try again later.\n", 503)
 
 
-def _json(body: answers.Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def _json(body: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Answer in ASCII, which can say every string, and in JSON proper, which has no NaN."""
     text = json.dumps(body, indent=2, allow_nan=False) + "\n"
     return Response(text, status, headers, "application/json")
