@@ -238,7 +238,7 @@ def history() -> list[Panel]:
         events(
             "Outages, hour by hour",
             "Every hour of the range in which a promise was not kept, and for how long, as the ledger has it. Follow "
-            "the link to what was wrong in that hour.",
+            "the link to see that promise alone; the targets beside this say what was wrong.",
             f"max by (sla) (last_over_time({DOWNTIME}[1h])"
             # After a gap, and in the first hour of all, there is no hour before.
             f" - (last_over_time({DOWNTIME}[1h] offset 1h) or min_over_time({DOWNTIME}[1h]))) > 0",
@@ -246,8 +246,8 @@ def history() -> list[Panel]:
             Column(
                 "Promise",
                 label="sla",
-                link=to(TARGET, target="${__data.fields.Promise}"),
-                link_title="Open the target of this name",
+                link=to(OVERVIEW, sla="${__data.fields.Promise}"),
+                link_title="This promise alone",
             ),
             Column("Down for", label="Value", look=Look("s", 1), width=120),
             every="1h",
@@ -313,7 +313,7 @@ def history() -> list[Panel]:
             ),
             sort="Severity",
             span=24,
-            height=6,
+            height=7,
             nothing="no alert seen",
         ),
     ]
