@@ -27,8 +27,8 @@ DEAF = (START + 12 * DAY, START + 12 * DAY + HOUR)
 BURN = (START + 16 * DAY, START + 16 * DAY + 6 * HOUR)
 """Every 24th probe of the model server fails."""
 OPENING = (START + 22 * DAY + 7 * MINUTE, START + 22 * DAY + 9 * MINUTE)
-"""The backend's circuit to the model server is open for two minutes, and nothing else is wrong; between two steps of a
-month, so that no step finds it by luck."""
+"""The backend's circuit to the model server is open for two minutes, and nothing else is wrong; between two steps
+of a month, so that no step finds it by luck."""
 RESTART = START + 25 * DAY
 """Of the backend; its drain had reached the time limit."""
 FAILING = (END - 30 * MINUTE, END)
