@@ -28,9 +28,8 @@ late=3600   # seconds that a backup itself may take before `check` objects
 name=${databases// /+}
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/backup.XXXXXX")
 part=
-busy=
 trap 'rm -rf "$scratch" ${part:+"$part"}' EXIT
-trap 'kill $busy 2>/dev/null || true; exit 0' TERM INT
+trap 'kill $(jobs -p) 2>/dev/null || true; exit 0' TERM INT
 
 # say LEVEL MESSAGE [KEY VALUE]...: one line of JSON.
 say() {
@@ -94,9 +93,8 @@ once() {
 
 written() {
   account && part=$(mktemp "$folder/.$name.XXXXXX.part") || return 1
-  dump >"$part" &
-  busy=$! # in the background, so that a signal is heard at once
-  wait "$busy"
+  dump >"$part" & # in the background, so that a signal is heard at once
+  wait $!
 }
 
 kept() {
@@ -135,8 +133,7 @@ run() {
     fi
     say info "waiting" seconds "$pause"
     sleep "$pause" &
-    busy=$!
-    wait "$busy"
+    wait $!
   done
 }
 
