@@ -1,5 +1,7 @@
 """Every dashboard as Grafana's own panels draw it in a real browser, of what a real Prometheus answers."""
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from support.installation import DAY, END, HOUR, MONTH, WELL
 from support.node import drawn
 from support.shared import once
 
-PICTURES = Path(__file__).parents[2] / "grafana" / "pictures"
+README = Path(__file__).parents[2] / "grafana" / "README.md"
+PICTURES = README.parent / "pictures"
 OVERVIEW, TARGET = "uptime-sla-overview", "uptime-target"
 STATES = {
     "healthy": (WELL, "uptime|main-backend", "mysql"),
@@ -20,6 +23,17 @@ STATES = {
     "hundred": (END, "hundred", "mysql_002"),
 }
 """State → until when it is shown, of which jobs, and which target."""
+
+SHOWN = {
+    (OVERVIEW, "healthy"),
+    (OVERVIEW, "outage"),
+    (OVERVIEW, "hundred"),
+    (OVERVIEW, "nothing"),
+    (TARGET, "outage"),
+    ("uptime-application", "outage"),
+    ("uptime-exporter", "healthy"),
+}
+"""What grafana/README.md has pictures of."""
 
 Seen = dict[str, Any]
 """Dashboard and state, with a blank between → what tests/grafana/render/look.js finds, by panel."""
@@ -57,9 +71,16 @@ async def look(folder: Path) -> Seen:
                         "range": shown.milliseconds(),
                         "variables": chosen,
                         "width": shown.width,
+                        "picture": picture(uid, state),
                     }
                 )
     return {each.pop("name"): each for each in await drawn(jobs)}
+
+
+def picture(uid: str, state: str) -> str | None:
+    """Return the file for a picture if README shows it and ``UPDATE_PICTURES=1`` asks for new ones."""
+    wanted = (uid, state) in SHOWN and os.environ.get("UPDATE_PICTURES")
+    return str(PICTURES / f"{uid}-{state}.png") if wanted else None
 
 
 def length(uid: str, state: str) -> int:
@@ -142,6 +163,15 @@ def text(seen: Seen, uid: str, state: str, title: str) -> str:
     return told.removeprefix(title).strip()
 
 
+def test_readme_shows_what_there_is() -> None:
+    """Each picture is in README, small, and nothing else lies beside them."""
+    names = {f"{uid}-{state}.png" for uid, state in SHOWN}
+
+    assert set(re.findall(r"\]\(pictures/(.+?)\)", README.read_text(encoding="utf-8"))) == names
+    assert {path.name for path in PICTURES.iterdir()} == names
+    assert sum(path.stat().st_size for path in PICTURES.iterdir()) < 1_000_000
+
+
 def test_the_eye_sees_what_is_wrong(seen: Seen) -> None:
     """Each mistake made on purpose is found, or the other tests would prove nothing."""
     found = seen["wrong"]["panels"]
@@ -207,8 +237,9 @@ def test_no_data_is_said_in_words(seen: Seen, uid: str) -> None:
 
 
 def test_the_worst_of_a_hundred_is_in_sight(seen: Seen) -> None:
-    """Four targets of a hundred are down, and nobody has to scroll to them."""
-    assert text(seen, OVERVIEW, "hundred", "Targets").count("▼ DOWN") == 4
+    """Four targets of a hundred are down, and with them the system: nobody has to scroll to them."""
+    assert one(seen, OVERVIEW, "hundred", "Targets")["sight"].count("▼ DOWN") == 4
+    assert one(seen, OVERVIEW, "hundred", "Promises")["sight"].count("▼ DOWN") == 5
     assert one(seen, OVERVIEW, "hundred", "Circuits")["spans"].count(
         ["mysql_002 (uptime-exporter)", "○ OPEN"]
     )

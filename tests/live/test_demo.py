@@ -93,7 +93,11 @@ async def test_make_run_shows_the_targets_and_prometheus_sees_them(tmp_path: Pat
             assert [value for _, value in await server.query("up")] == [1.0]
             circuits = 'uptime_circuit_state{app="main_backend",state="closed"} == 1'
             closed = await eventually(lambda: server.vector(circuits, at_least=3))
-            assert {metric["circuit"] for metric, _ in closed} == {"model_server", "asr_ocr_server", "database"}
+            assert {metric["circuit"] for metric, _ in closed} == {
+                "model_server",
+                "asr_ocr_server",
+                "database",
+            }
             assert "level=warn" not in server.log()
 
 

@@ -210,6 +210,7 @@ def target(
     for reason in Reason:
         counts = failed if reason is Reason.CONNECT else flat(0.0)
         yield Series("uptime_probe_failures_total", {**labels, "reason": reason}, counts)
+    yield Series("target:uptime_probe_failures:sum", labels, failed)
     for fault in OwnFault:
         unseen = (lambda now: overlap(BLIND, now) // BEAT) if fault is OwnFault.STARVED else flat(0.0)
         yield Series("uptime_probe_inconclusive_total", {**labels, "reason": fault}, unseen)

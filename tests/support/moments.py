@@ -37,6 +37,7 @@ SAID: dict[str, tuple[float | None, ...]] = {
     "uptime_probe_success_ratio{target}":                       (1,      0.99,   0.95,   0.5,   NAN),
     "target:uptime_probe_failures:ratio1h{target}":             (0,      0.01,   0.05,   0.2,   NAN),
     "uptime_probe_failures_total{target,reason=connect}":       (0,      1,      6,      24,    NAN),
+    "target:uptime_probe_failures:sum{target}":                 (0,      1,      6,      24,    NAN),
     "uptime_probe_inconclusive_total{target,reason=starved}":   (0,      1,      6,      24,    NAN),
     "uptime_probe_last_run_timestamp_seconds{target}":          (0, -BEAT, -3 * BEAT, -20 * BEAT, NAN),
     "uptime_probe_tls_not_after_timestamp_seconds{target}":     (60 * DAY, 14 * DAY, 3 * DAY, -DAY, NAN),
@@ -87,7 +88,7 @@ def _labels(wanted: str) -> str:
 def _at(name: str, value: float, case: str, ago: int) -> float:
     if name.endswith("_timestamp_seconds") or name == "process_start_time_seconds":
         return moment(case) + value
-    if name.endswith("_total"):
+    if name.endswith(("_total", ":sum")):
         return 1000 + value * max(0.0, 1 - ago / 600)
     if name == "uptime_circuit_state" and case == "limit" and ago > 4 * 60:  # it opened four minutes ago
         return 1 - value

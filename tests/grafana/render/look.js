@@ -36,6 +36,7 @@ function look(panel) {
   return {
     type: panel.dataset.pluginId,
     text: panel.innerText.replace(/\s+/g, ' ').trim(),
+    sight: [...texts(panel)].filter(inSight).map(described).join(' '),
     axes: [...new Set(written.filter(({ canvas }) => panel.contains(canvas)).map(({ text }) => text))],
     spans: [...panel.querySelectorAll('[data-span]')].map(({ dataset }) => [dataset.row, dataset.span]),
     errors: [...panel.querySelectorAll('[role=alert], [data-testid="data-testid Panel status error"]')].map((alert) => alert.innerText || 'error'),
@@ -72,6 +73,18 @@ function cutOff(element) {
     }
   }
   return false;
+}
+
+/** Whether a person sees it without scrolling. */
+function inSight(element) {
+  const box = boxOf(element);
+  for (let outer = element; outer && !outer.matches('[data-viz-panel-key]'); outer = outer.parentElement) {
+    const frame = outer.getBoundingClientRect();
+    if (getComputedStyle(outer).overflowY !== 'visible' && (box.bottom > frame.bottom + 1 || box.top < frame.top - 1)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 function overflowsPanelSideways(scroller, box) {
