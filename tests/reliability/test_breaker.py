@@ -537,6 +537,18 @@ async def test_a_block_is_guarded_too(make: Callable[..., CircuitBreaker]) -> No
             pytest.fail("let in")
 
 
+def test_blocks_may_stand_in_each_other(make: Callable[..., CircuitBreaker]) -> None:
+    """Each ends its own, of the same breaker too, and one that fails within one that catches it."""
+    outer, inner = make(), make()
+    with outer, outer:
+        with inner, suppress(KeyError):
+            raise KeyError
+        with suppress(Broken), inner:
+            raise Broken
+    assert outer.calls == {"success": 2, "failure": 0, "rejected": 0}
+    assert inner.calls == {"success": 1, "failure": 1, "rejected": 0}
+
+
 def test_blocks_of_concurrent_tasks_keep_their_own_tickets(
     make: Callable[..., CircuitBreaker], run: Run, clock: FakeClock
 ) -> None:
