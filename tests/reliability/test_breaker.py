@@ -549,6 +549,24 @@ def test_blocks_may_stand_in_each_other(make: Callable[..., CircuitBreaker]) -> 
     assert inner.calls == {"success": 1, "failure": 1, "rejected": 0}
 
 
+def test_a_block_that_ends_before_what_began_in_it_ends_its_own(make: Callable[..., CircuitBreaker]) -> None:
+    """Generators in one context may end in any order."""
+    first, second = make(), make()
+
+    def block(breaker: CircuitBreaker) -> Generator[None, None, None]:
+        with breaker:
+            yield
+
+    one, two = block(first), block(second)
+    next(one)
+    next(two)
+    with pytest.raises(Broken):
+        one.throw(Broken())
+    next(two, None)
+    assert first.calls == {"success": 0, "failure": 1, "rejected": 0}
+    assert second.calls == {"success": 1, "failure": 0, "rejected": 0}
+
+
 def test_blocks_of_concurrent_tasks_keep_their_own_tickets(
     make: Callable[..., CircuitBreaker], run: Run, clock: FakeClock
 ) -> None:
