@@ -185,6 +185,10 @@ def rows(
     )
 
 
+_EVENTS = 5000
+"""Steps of a table of events: as many as the panel has pixels would leave hours out on a narrow screen."""
+
+
 def events(
     title: str,
     about: str,
@@ -197,7 +201,9 @@ def events(
 ) -> table.Panel:
     """Return a table with a row for each time at which a question has an answer, the latest first."""
     panel = _dressed(table.Panel(), title, about, Look("none", nothing=nothing), (span, height))
-    panel.with_target(_range(expr, "A").format(PromQueryFormat.TABLE).interval(every))
+    panel.with_target(_range(expr, "A").format(PromQueryFormat.TABLE).interval(every)).max_data_points(
+        _EVENTS
+    )
     names = {column.label: column.name for column in columns}
     return _columns(panel, columns, names, []).sort_by(
         [common.TableSortByFieldState().display_name(columns[0].name).desc(True)]

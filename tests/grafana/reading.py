@@ -1,12 +1,13 @@
 """Dashboards as Grafana reads them: panels, queries, and what it puts for their variables."""
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from support.dashboards import rounded
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "grafana" / "dashboards"
@@ -40,6 +41,8 @@ class Asked:
     span: int
     every: str
     """Its own least interval, or nothing."""
+    points: int = 0
+    """At most so many, or as many as the panel has pixels."""
 
     def __str__(self) -> str:
         return f"{self.board} / {self.panel} / {self.ref}"
@@ -58,6 +61,7 @@ def queries(board: Json) -> Iterator[Asked]:
                 bool(target.get("instant")),
                 panel["gridPos"]["w"],
                 target.get("interval", ""),
+                panel.get("maxDataPoints", 0),
             )
 
 
@@ -89,7 +93,7 @@ class View:
     def step(self, asked: Asked) -> float:
         """Return the seconds between two points, as Grafana computes them from the panel's width."""
         least = max(SCRAPE, _seconds(asked.every))
-        return max(least, rounded(self.seconds / (self.screen * asked.span / 24)))
+        return max(least, rounded(self.seconds / (asked.points or self.screen * asked.span / 24)))
 
     def expr(self, asked: Asked) -> str:
         """Return the query with everything put in."""
@@ -107,29 +111,6 @@ class View:
             text = re.sub(rf"\${name}\b", value, text)
         assert "$" not in text, f"{asked}: a variable is left in {text}"
         return text
-
-
-_NICE = (
-    *(
-        (1.5, 1),
-        (3.5, 2),
-        (7.5, 5),
-        (12.5, 10),
-        (17.5, 15),
-        (25, 20),
-        (45, 30),
-        (90, 60),
-        (210, 120),
-        (450, 300),
-    ),
-    *((750, 600), (1050, 900), (1500, 1200), (2700, 1800), (5400, 3600), (9000, 7200), (16_200, 10_800)),
-    *((32_400, 21_600), (64_800, 43_200), (math.inf, 86_400)),
-)
-
-
-def rounded(seconds: float) -> float:
-    """Return the interval that Grafana takes instead: `roundInterval` in its rangeutil."""
-    return next(nice for below, nice in _NICE if seconds < below)
 
 
 def _seconds(text: str) -> float:

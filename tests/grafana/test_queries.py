@@ -179,8 +179,8 @@ async def test_two_minutes_open_are_seen_at_thirty_days(memory: Memory) -> None:
 
 
 async def test_outages_are_listed_with_their_length(memory: Memory) -> None:
-    """Hour by hour; the lengths add up to the outage."""
-    view = View(END, MONTH, ALL)
+    """Hour by hour; the lengths add up to the outage, and a narrow screen leaves none out."""
+    view = View(END, MONTH, ALL, 800)
     hours = curves(await memory.ask(one(board.OVERVIEW, "Outages, hour by hour"), view), "sla")
     assert sum(hours["mysql"].values()) == pytest.approx(2400, abs=1)
     assert sum(hours["system"].values()) == pytest.approx(3300, abs=1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,7 +18,6 @@ from support.servers import need
 FOLDER = Path(__file__).parents[2] / "grafana" / "dashboards"
 SCRAPE = 15
 """Seconds: the data source's `timeInterval`."""
-STEPS = (15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 """What Grafana rounds a step to (packages/grafana-data/src/datetime/rangeutil.ts), so far as it is used here."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -35,13 +35,35 @@ class Range:
 
     def step(self, panel: Mapping[str, Any], target: Mapping[str, Any]) -> int:
         """Return the seconds between two points of a panel."""
-        points = self.width * panel["gridPos"]["w"] // 24
-        wanted = max((self.end - self.start) / points, seconds(target.get("interval") or f"{SCRAPE}s"))
-        return next(step for step in STEPS if step >= wanted)
+        points = panel.get("maxDataPoints") or self.width * panel["gridPos"]["w"] // 24
+        return max(seconds(target.get("interval") or f"{SCRAPE}s"), rounded((self.end - self.start) / points))
 
     def milliseconds(self) -> dict[str, int]:
         """Return it as tests/grafana/render takes it."""
         return {"from": self.start * 1000, "to": self.end * 1000}
+
+
+_NICE = (
+    *(
+        (1.5, 1),
+        (3.5, 2),
+        (7.5, 5),
+        (12.5, 10),
+        (17.5, 15),
+        (25, 20),
+        (45, 30),
+        (90, 60),
+        (210, 120),
+        (450, 300),
+    ),
+    *((750, 600), (1050, 900), (1500, 1200), (2700, 1800), (5400, 3600), (9000, 7200), (16_200, 10_800)),
+    *((32_400, 21_600), (64_800, 43_200), (math.inf, 86_400)),
+)
+
+
+def rounded(seconds: float) -> int:
+    """Return the interval that Grafana takes instead: `roundInterval` in its rangeutil."""
+    return next(nice for below, nice in _NICE if seconds < below)
 
 
 def seconds(duration: str) -> int:
