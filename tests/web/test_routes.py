@@ -10,8 +10,9 @@ from pydantic import SecretStr
 
 from support.situations import Scene
 from uptime_exporter.outcome import Reason
+from uptime_exporter.reliability.answer import takes_gzip
 from uptime_exporter.web import create_app
-from uptime_exporter.web.routes import GUIDE, takes_gzip
+from uptime_exporter.web.routes import GUIDE
 
 RESET = "/reliability/circuit-breaker/model_server/reset"
 
@@ -133,7 +134,7 @@ async def test_answers_are_compressed_where_the_client_takes_it(path: str, lengt
 )
 def test_gzip_is_taken_by_whoever_says_so(header: str, *, takes: bool) -> None:
     """A weight of zero is a no."""
-    assert takes_gzip(header) is takes
+    assert takes_gzip([header]) is takes
 
 
 @pytest.mark.parametrize(
