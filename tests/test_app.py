@@ -8,8 +8,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from support.badservers import response, saying, serving, silent
-from support.process import COMMAND, PATIENCE, Exporter, clean_environment, eventually, exporter
+from support.process import (
+    COMMAND,
+    PATIENCE,
+    WITHOUT_UVLOOP,
+    Exporter,
+    clean_environment,
+    eventually,
+    exporter,
+    running_as,
+)
 
 TOKEN = "open-sesame-7c1"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
@@ -32,14 +43,15 @@ async def sample(running: Exporter, series: str) -> float | None:
     return None
 
 
-async def test_it_answers_and_ends_with_zero(tmp_path: Path) -> None:
-    """From start to SIGTERM: a verdict in the metrics, a healthy answer, exit code 0."""
-    async with (
-        serving(saying(response())) as server,
-        exporter("--config", str(write(tmp_path, {"a": server.url()}))) as running,
-    ):
-        up = await eventually(lambda: sample(running, 'uptime_target_up{target="a"}'))
-        assert up == 1.0
+@pytest.mark.parametrize(("command", "loop"), [(COMMAND, "uvloop"), (WITHOUT_UVLOOP, "asyncio")])
+async def test_it_answers_and_ends_with_zero(tmp_path: Path, command: tuple[str, ...], loop: str) -> None:
+    """From start to SIGTERM, on either loop: a verdict in the metrics, a healthy answer, exit code 0."""
+    config = str(write(tmp_path, {"a": "http://127.0.0.1:9/"}))
+    async with serving(saying(response())) as server, running_as(command, "--config", config) as running:
+        assert f"loop={loop}" in running.log
+        write(tmp_path, {"a": server.url()})
+        running.tell(signal.SIGHUP)
+        assert await eventually(lambda: at_least(running, 'uptime_target_up{target="a"}', 1.0))
         async with running.client() as client:
             assert (await client.get("/health")).json()["status"] == "healthy"
         running.tell(signal.SIGTERM)

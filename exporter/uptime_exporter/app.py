@@ -76,7 +76,9 @@ class App:
             await self._watch(self._settings)
             keeping = asyncio.create_task(self._books.run(), name="ledger")
             await server.start()
-            log.info("watching", version=__version__, url=listener.url, targets=len(self._settings.targets))
+            loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+            targets = len(self._settings.targets)
+            log.info("watching", version=__version__, url=listener.url, targets=targets, loop=loop)
             if ready is not None:
                 ready(listener.url)
             await self._stop.wait()

@@ -17,18 +17,26 @@ from uptime_exporter.app import App, ask_once
 from uptime_exporter.clock import SystemClock
 from uptime_exporter.errors import SettingsError, UptimeError
 from uptime_exporter.later import Later
-from uptime_exporter.ledger import read_history, transfer
+from uptime_exporter.ledger import read_history
 from uptime_exporter.monitor import Attempt
 from uptime_exporter.outcome import OwnFault
 from uptime_exporter.settings import Settings, load_settings, secrets_of
 
 if TYPE_CHECKING:
+    from asyncio import new_event_loop
+
     from uptime_exporter import demo as stage
     from uptime_exporter import drill as fire
     from uptime_exporter import report as paper
+    from uptime_exporter.ledger import transfer
 else:
     stage, paper = Later("uptime_exporter.demo"), Later("uptime_exporter.report")
+    transfer = Later("uptime_exporter.ledger.transfer")
     fire = Later("uptime_exporter.drill")
+    try:
+        from uvloop import new_event_loop
+    except ImportError:  # the extra `speed` is not installed
+        from asyncio import new_event_loop
 
 WELL, NOT_WELL, UNUSABLE = 0, 1, 2
 """Exit codes: as asked; down, inconclusive or failed; the settings or the arguments cannot be used."""
@@ -67,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(_arguments: argparse.Namespace, load: Load) -> int:
     """Probe and publish until told to stop."""
-    return asyncio.run(_run(load))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(_run(load))
 
 
 def check(_arguments: argparse.Namespace, load: Load) -> int:
@@ -189,6 +198,10 @@ def demo_load(arguments: argparse.Namespace, _load: Load) -> int:
     """Ask the main backend as its users do, and say whether they got their answers: 0 if 99.9 % did."""
     seconds, rate = arguments.seconds, arguments.rate
     users = stage.Load(arguments.url, rate=rate)
+    if arguments.endless:
+        logs.configure(arguments.log_format or "logfmt", "info")
+        asyncio.run(stage.ask_endlessly(users, arguments.pulse))
+        return WELL
     is_seen = sys.stderr.isatty()
 
     def progress(tally: Any, passed: float) -> None:
@@ -355,6 +368,8 @@ def _load_command(loading: argparse.ArgumentParser) -> None:
     loading.add_argument("--url", default="http://localhost:8000", help="the main backend's; %(default)s")
     loading.add_argument("--seconds", type=_positive, default=30.0, help="how long; %(default)g")
     loading.add_argument("--rate", type=_positive, default=20.0, help="users a second; %(default)g")
+    loading.add_argument("--endless", action="store_true", help="until told to stop, whatever they see")
+    loading.add_argument("--pulse", type=Path, metavar="FILE", help="touched as users come, if endless")
     loading.set_defaults(command=demo_load)
 
 

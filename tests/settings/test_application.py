@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.configured import Complain, Load
+from support.configured import Complain, Load, undescribed
 from uptime_exporter.settings import ReliabilityTarget, secrets_of
 
 URL = "http://localhost:8000/reliability"
@@ -44,4 +44,4 @@ def test_the_rules_of_http_hold(complain: Complain) -> None:
 
 
 def test_every_setting_is_described() -> None:
-    assert [name for name, field in ReliabilityTarget.model_fields.items() if not field.description] == []
+    assert undescribed(ReliabilityTarget) == []

@@ -14,6 +14,11 @@ from typing import TypeVar
 import httpx
 
 COMMAND = (sys.executable, "-m", "uptime_exporter.cli")
+WITHOUT_UVLOOP = (
+    sys.executable,
+    "-c",
+    "import sys; sys.modules['uvloop'] = None; from uptime_exporter.cli import main; sys.exit(main())",
+)
 URL = re.compile(r"url=(http://\S+?)/?(\s|$)")
 T = TypeVar("T")
 
@@ -70,9 +75,16 @@ class Exporter:
 @asynccontextmanager
 async def exporter(*arguments: str, **environ: str) -> AsyncIterator[Exporter]:
     """Run the exporter on a free port, wait until it answers, and end it at the end."""
+    async with running_as(COMMAND, *arguments, **environ) as running:
+        yield running
+
+
+@asynccontextmanager
+async def running_as(command: tuple[str, ...], /, *arguments: str, **environ: str) -> AsyncIterator[Exporter]:
+    """Run it by that command."""
     folder = TemporaryDirectory()
     process = await asyncio.create_subprocess_exec(
-        *COMMAND,
+        *command,
         "run",
         *arguments,
         cwd=folder.name,

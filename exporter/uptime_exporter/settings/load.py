@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from uptime_exporter.errors import SettingsError
+from uptime_exporter.later import Later
 from uptime_exporter.settings.files import (
     FileUnusableError,
     authorities_in,
@@ -23,7 +25,11 @@ from uptime_exporter.settings.model import Settings
 from uptime_exporter.settings.schema import names_at
 from uptime_exporter.settings.variables import CONFIG, read_environment, read_overrides
 from uptime_exporter.settings.wording import did_you_mean, tell
-from uptime_exporter.settings.yaml_file import read_file
+
+if TYPE_CHECKING:
+    from uptime_exporter.settings import yaml_file
+else:
+    yaml_file = Later("uptime_exporter.settings.yaml_file")  # not every installation has a file
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -68,7 +74,7 @@ def load_settings(
 
     """
     file = config or (Path(environ[CONFIG]) if environ.get(CONFIG) else None)
-    layer = read_file(file) if file else Layer()
+    layer = yaml_file.read_file(file) if file else Layer()
     over = (read_environment(environ), read_overrides(overrides))
     if not layer.usable:
         # What is only wrong because the file is missing would hide what is wrong with the file.

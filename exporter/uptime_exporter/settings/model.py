@@ -47,9 +47,7 @@ from uptime_exporter.settings.values import (
 class _Model(BaseModel):
     """A typing error in a key is a mistake, and nothing changes after loading."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     def _broken_rules(self) -> Iterator[PydanticCustomError]:
         """Yield what fields that are fine by themselves get wrong together."""
@@ -314,9 +312,7 @@ def _host_port(host: str, port: int) -> str:
 class Settings(BaseSettings):
     """The whole of the settings, checked; made by `load_settings`, whose layers are its only source."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     listen: Listen = "127.0.0.1:10999"
     """Host and port of the metrics and the page; ``:10999`` is all interfaces."""
