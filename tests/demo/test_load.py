@@ -1,12 +1,16 @@
 """Users of the backend, as the demo plays them: what they see counts, and how patient they are."""
 
 import asyncio
+import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
 
+from support.badservers import response, serving
 from support.loop import FakeClock, FakeLoop
+from support.process import COMMAND, PATIENCE, clean_environment, eventually
 from uptime_exporter.demo.load import BAR, LONGEST_WAIT, Load, Tally, bar
 from uptime_exporter.reliability import RetryPolicy
 
@@ -132,3 +136,38 @@ def test_the_bar_grows_to_its_end() -> None:
     assert [line.count("#") for line in bars] == [0, BAR // 2, BAR, BAR]
     assert len({line.index("]") for line in bars}) == 1
     assert bars[1].endswith("  5.0 of 10 s, 5 asked, 1 failed")
+
+
+async def test_users_come_until_they_are_told_to_stop(tmp_path: Path) -> None:
+    """As a container has them: somebody else sees that they come, and whatever they saw, all has gone well."""
+    pulse, asked = tmp_path / "pulse", asyncio.Event()
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        writer.write(response(b"{}", "404 Not Found"))
+
+    async with serving(refuse) as server:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            *("demo", "load", "--endless", "--rate=50", f"--url={server.url('')}", f"--pulse={pulse}"),
+            env=clean_environment(),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            await asyncio.wait_for(asked.wait(), PATIENCE)
+            pulse.unlink()
+
+            async def touched() -> bool | None:
+                return pulse.exists() or None
+
+            await eventually(touched)
+            process.send_signal(signal.SIGTERM)
+            _, said = await asyncio.wait_for(process.communicate(), PATIENCE)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    assert process.returncode == 0
+    assert b'msg="users gone"' in said
+    assert b" answered=0 " in said

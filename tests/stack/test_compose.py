@@ -27,6 +27,7 @@ KEEP = {
     "grafana": "/var/lib/grafana",
     "mysql": "/var/lib/mysql",
     "backup": "/var/lib/mysql-files",
+    "main-backend": "/var/lib/uptime-exporter",
 }
 """Who must remember something, and where."""
 
@@ -40,6 +41,13 @@ MAY_TALK = {
     ("alertmanager", "prometheus"),
     ("grafana", "prometheus"),
     ("asr-ocr-server", "model-server"),  # both are asked by the same
+    ("load", "main-backend"),
+    ("main-backend", "model-server"),
+    ("asr-ocr-server", "main-backend"),
+    ("main-backend", "mysql"),
+    ("main-backend", "prometheus"),
+    ("exporter", "main-backend"),  # both ask the same servers
+    ("backup", "main-backend"),  # both ask the same database
 }
 
 each_service = pytest.mark.parametrize("name", SERVICES)
@@ -242,6 +250,8 @@ def _addresses(value: object) -> Iterator[str]:
     match value:
         case {"targets": targets}:
             yield from map(str, targets)
+        case {"names": names, "port": port}:
+            yield from (f"{name}:{port}" for name in names)
         case dict():
             for inner in value.values():
                 yield from _addresses(inner)
@@ -267,8 +277,35 @@ def test_backups_are_watched_where_they_are_written(tmp_path: Path) -> None:
 def test_prometheus_asks_services_that_it_can_reach() -> None:
     """By the names that they have in the stack, over a network that both are in."""
     hosts = {address.split(":")[0] for address in _addresses(prometheus_settings())} - {"localhost"}
-    assert hosts == {"exporter", "alertmanager"}
+    assert hosts == {"exporter", "alertmanager", "main-backend"}
     assert all(frozenset((host, "prometheus")) in STACK.acquainted() for host in hosts)
+
+
+def test_without_the_demo_prometheus_misses_nobody() -> None:
+    """What only a profile starts is found by its name, or not at all; a fixed target would be down."""
+    jobs = prometheus_settings()["scrape_configs"]
+    assert isinstance(jobs, list)
+    fixed = {address.split(":")[0] for job in jobs for address in _addresses(job.get("static_configs", []))}
+    assert fixed.isdisjoint(name for name, service in SERVICES.items() if "profiles" in service)
+
+
+def test_the_backend_of_the_demo_finds_its_neighbours() -> None:
+    """Servers and database are services that it can reach; it waits for each, and its users wait for it."""
+    backend, load = SERVICES["main-backend"], SERVICES["load"]
+    hosts = {
+        re.sub(r"^http://|:\d+$", "", backend["environment"][name])
+        for name in ("DEMO_MODEL_SERVER", "DEMO_ASR_OCR_SERVER", "DEMO_MYSQL")
+    }
+    assert hosts == backend["depends_on"].keys()
+    assert "--url=http://main-backend:8000" in load["command"]
+    pairs = {frozenset((host, "main-backend")) for host in (*hosts, "load")}
+    assert pairs <= STACK.acquainted()
+
+
+def test_the_backend_of_the_demo_ends_before_the_engine_ends_it() -> None:
+    """Its drain has time left for what closing takes."""
+    (drain,) = re.findall(r"--shutdown-timeout=(\d+)", str(SERVICES["main-backend"]["command"]))
+    assert int(drain) + LAST_RESORT < seconds(SERVICES["main-backend"]["stop_grace_period"])
 
 
 def test_prometheus_asks_as_often_as_the_one_to_start_from() -> None:

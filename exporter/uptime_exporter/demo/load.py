@@ -1,14 +1,18 @@
 """Asks the main backend as its users do, and counts what they see of it."""
 
 import asyncio
+import contextlib
+import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
+from pathlib import Path
 
 import httpx
 
+from uptime_exporter import logs
 from uptime_exporter.demo.backend import ROUTES
 from uptime_exporter.reliability import RetryPolicy
 
@@ -26,6 +30,8 @@ REMEMBERED = 100_000
 
 BAR = 30
 """Characters of the progress bar."""
+
+_log = logs.get("demo")
 
 
 @dataclass(slots=True)
@@ -187,6 +193,29 @@ class Load:
         if not answer.is_success or not isinstance(said := _json(answer), dict):
             raise _NoAnswer(f"{answer.status_code}, which is no answer", wait=None)
         self.tally.degraded += bool(said.get("degraded"))
+
+
+async def ask_endlessly(users: Load, pulse: Path | None = None) -> None:
+    """Let users come until SIGTERM or SIGINT; log then what they saw.
+
+    Args:
+        users: Who comes, and how many.
+        pulse: A file that is touched as they come, so that somebody else sees that they do.
+
+    """
+
+    def beat(*_: object) -> None:
+        if pulse is not None:
+            pulse.touch()
+
+    asking = asyncio.create_task(users.run(progress=beat))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asking.cancel)
+    _log.info("users come")
+    with contextlib.suppress(asyncio.CancelledError):
+        await asking
+    tally = users.tally
+    _log.info("users gone", asked=tally.asked, answered=tally.answered, degraded=tally.degraded)
 
 
 def bar(tally: Tally, passed: float, seconds: float) -> str:
