@@ -3,9 +3,9 @@
 from uptime_exporter.monitor.application import Application, ToldCheck, ToldCircuit
 from uptime_exporter.monitor.attempt import Asker, Attempt
 from uptime_exporter.monitor.circuit import Circuit
-from uptime_exporter.monitor.histogram import Histogram
 from uptime_exporter.monitor.monitor import Monitor
 from uptime_exporter.monitor.watch import Watch, all_up, together
+from uptime_exporter.reliability.histogram import Histogram
 
 __all__ = [
     "Application",

@@ -9,12 +9,12 @@ from uptime_exporter.clock import Clock
 from uptime_exporter.errors import SettingsError
 from uptime_exporter.monitor.application import lost
 from uptime_exporter.monitor.attempt import Asker
-from uptime_exporter.monitor.histogram import Histogram
-from uptime_exporter.monitor.schedule import Schedule
 from uptime_exporter.monitor.slots import Slots
 from uptime_exporter.monitor.watch import Watch
 from uptime_exporter.outcome import HOLDS, Outcome, Reason, Verdict
 from uptime_exporter.probes.protocol import Probe
+from uptime_exporter.reliability.histogram import Histogram
+from uptime_exporter.reliability.schedule import Schedule
 from uptime_exporter.settings import Target
 
 log = logs.get("monitor")

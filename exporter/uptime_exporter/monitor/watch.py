@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from uptime_exporter.clock import Clock
 from uptime_exporter.monitor.application import Application
 from uptime_exporter.monitor.circuit import Circuit
-from uptime_exporter.monitor.histogram import Histogram
 from uptime_exporter.outcome import HOLDS, NO_MODELS, AppSeen, Outcome, OwnFault, Reason
+from uptime_exporter.reliability.histogram import Histogram
 from uptime_exporter.reliability.states import BreakerPolicy
 from uptime_exporter.settings import ReliabilityTarget, Target
 

@@ -23,9 +23,9 @@ from uptime_exporter.ledger.span import EXPORTER_DOWN, State
 from uptime_exporter.metrics import Exposition, Reloads
 from uptime_exporter.monitor import Histogram, Monitor, Watch
 from uptime_exporter.monitor.monitor import LATENESS
-from uptime_exporter.monitor.schedule import Schedule
 from uptime_exporter.outcome import UNSEEN, Outcome, OwnFault, Reason, Seen
 from uptime_exporter.probes.protocol import Phases
+from uptime_exporter.reliability.schedule import Schedule
 
 BEAT = 30.0
 TARGETS = ("model_server", "asr_ocr_server", "mysql")
