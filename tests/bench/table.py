@@ -29,6 +29,18 @@ class Table:
         return f"## {self.title}\n\n{table}\n" + (f"\n{self.note}\n" if self.note else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a figure is to be at most."""
+
+    most: float
+    unit: str = ""
+
+    def judged(self, figure: float) -> str:
+        """Return the goal, and whether *figure* meets it."""
+        return f"≤ {self.most:g}{self.unit}: {'met' if figure <= self.most else '**missed**'}"
+
+
 def spread(values: Sequence[float], unit: str = "ms", factor: float = 1000.0) -> str:
     """Return the median with the quartiles around it."""
     scaled = [value * factor for value in values]
