@@ -67,7 +67,7 @@ def near(found: Sequence[tuple[float, float]]) -> object:
     return [pytest.approx(stretch, abs=NEAR, rel=0) for stretch in found]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_vmalert_gives_the_verdicts_of_prometheus(tmp_path: Path) -> None:
     """Alert by alert, of every group, from the same samples: the same from when to when; and the same 30 days."""
     pack = rules.ours()

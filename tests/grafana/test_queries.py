@@ -12,7 +12,7 @@ from grafana.history import BURN, DAY, DEAF, DOWN, END, GAP, HEALTHY, HOUR, MINU
 from grafana.reading import Asked, Json, View
 from grafana.server import Memory, Result, copied, once, remembering, shared
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 ALL = {"job": ".+", "instance": ".+", "sla": ".+"}
 MONTH = 30 * DAY

@@ -11,7 +11,7 @@ from support.badservers import response, saying, serving
 from support.process import eventually, exporter
 from support.prometheus import Prometheus, prometheus
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 
 async def firing(server: Prometheus) -> set[tuple[str, str]]:

@@ -35,7 +35,7 @@ STEPS = [
     "somebody is told that it is over",
 ]
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 @dataclass
