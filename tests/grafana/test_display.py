@@ -11,7 +11,7 @@ from support import moments
 from support.dashboards import Range, answers, boards, filled, panels
 from support.golden import agrees
 from support.moments import CASES
-from support.node import said
+from support.node import ready, said
 from support.shared import once
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "dashboards.txt"
@@ -33,6 +33,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
 
 
 async def look(folder: Path) -> Shown:
+    ready()
     asked, jobs = [], []
     async with filled(folder, moments.moments()) as server:
         for (uid, board), case in product(boards().items(), CASES):

@@ -10,7 +10,7 @@ import pytest
 from support import installation
 from support.dashboards import Range, answers, boards, filled, panels
 from support.installation import DAY, END, HOUR, MONTH, WELL
-from support.node import drawn
+from support.node import drawn, ready
 from support.shared import once
 
 README = Path(__file__).parents[2] / "grafana" / "README.md"
@@ -49,6 +49,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
 
 
 async def look(folder: Path) -> Seen:
+    ready("chromium")
     jobs = [wrong()]
     samples = (*installation.history(), *installation.hundred(), *installation.alerts())
     async with filled(folder, samples) as server:

@@ -18,7 +18,6 @@ from support.servers import need
 FOLDER = Path(__file__).parents[2] / "grafana" / "dashboards"
 SCRAPE = 15
 """Seconds: the data source's `timeInterval`."""
-"""What Grafana rounds a step to (packages/grafana-data/src/datetime/rangeutil.ts), so far as it is used here."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 Answers = dict[int, dict[str, Any]]
@@ -43,22 +42,14 @@ class Range:
         return {"from": self.start * 1000, "to": self.end * 1000}
 
 
+# fmt: off
 _NICE = (
-    *(
-        (1.5, 1),
-        (3.5, 2),
-        (7.5, 5),
-        (12.5, 10),
-        (17.5, 15),
-        (25, 20),
-        (45, 30),
-        (90, 60),
-        (210, 120),
-        (450, 300),
-    ),
-    *((750, 600), (1050, 900), (1500, 1200), (2700, 1800), (5400, 3600), (9000, 7200), (16_200, 10_800)),
-    *((32_400, 21_600), (64_800, 43_200), (math.inf, 86_400)),
+    (1.5, 1), (3.5, 2), (7.5, 5), (12.5, 10), (17.5, 15), (25, 20), (45, 30), (90, 60), (210, 120), (450, 300),
+    (750, 600), (1050, 900), (1500, 1200), (2700, 1800), (5400, 3600), (9000, 7200), (16_200, 10_800),
+    (32_400, 21_600), (64_800, 43_200), (math.inf, 86_400),
 )
+# fmt: on
+"""Below so many seconds, so many: packages/grafana-data/src/datetime/rangeutil.ts, so far as it is used here."""
 
 
 def rounded(seconds: float) -> int:

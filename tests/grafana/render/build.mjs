@@ -5,8 +5,11 @@ import { build } from 'esbuild';
 
 export const OUT = new URL('node_modules/.drawn/', import.meta.url).pathname;
 
-const BROWSER = // what @grafana/data reads of one, and Node 20 does not have
-  "globalThis.navigator ??= { language: 'en-US', languages: ['en-US'] }; globalThis.window = { __grafanaSceneContext: {} };";
+// What @grafana/data reads of a browser, and Node 20 does not have.
+const BROWSER = `
+globalThis.navigator ??= { language: 'en-US', languages: ['en-US'] };
+globalThis.window = { __grafanaSceneContext: {} };
+`;
 
 const COMMON = {
   absWorkingDir: new URL('.', import.meta.url).pathname,

@@ -1,6 +1,6 @@
 // Draws dashboards in a headless Chromium: jobs as JSON in, what was seen of each as JSON out.
 //
-// A job is {name, dashboard, answers, range, variables, theme, width, picture}; see page.jsx. `picture` is a file for
+// A job is {name, dashboard, answers, range, variables, width, picture}; see page.jsx. `picture` is a file for
 // the PNG, or null. The page is served from memory: nothing listens, and a request for anything else is an error.
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -10,20 +10,39 @@ import UPNG from 'upng-js';
 import { OUT, buildPage } from './build.mjs';
 
 const FLAGS = [
-  ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
-  ...['--disable-component-update', '--disable-sync', '--hide-scrollbars', '--force-color-profile=srgb'],
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--hide-scrollbars',
+  '--force-color-profile=srgb',
 ];
 const COLOURS = 96;
 const HOST = 'http://dashboards.test';
-const KINDS = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
+const KINDS = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.woff2': 'font/woff2',
+};
 const MODULES = new URL('node_modules/', import.meta.url).pathname;
 const WEIGHTS = { Regular: 400, Medium: 500 };
-const NOT_ON_NPM = { '/build/img/icons/unicons/angle-double-left.svg': '<svg xmlns="http://www.w3.org/2000/svg"/>' };
+const NOT_ON_NPM = {
+  '/build/img/icons/unicons/angle-double-left.svg': '<svg xmlns="http://www.w3.org/2000/svg"/>',
+};
 
 async function serve(route) {
   const path = new URL(route.request().url()).pathname;
   try {
-    await route.fulfill({ body: NOT_ON_NPM[path] ?? readFileSync(fileOf(path)), contentType: KINDS[extname(path)] });
+    await route.fulfill({
+      body: NOT_ON_NPM[path] ?? readFileSync(fileOf(path)),
+      contentType: KINDS[extname(path)],
+    });
   } catch {
     await route.abort();
   }
@@ -41,7 +60,8 @@ async function draw(page, job) {
   const complaints = [];
   const complain = (said) => complaints.push(said);
   const onError = (error) => complain(error.message);
-  const onConsole = (message) => message.type() === 'error' && complain(`${message.text()} ${message.location().url}`);
+  const onConsole = (message) =>
+    message.type() === 'error' && complain(`${message.text()} ${message.location().url}`);
   page.on('pageerror', onError);
   page.on('console', onConsole);
   const rows = Math.max(...job.dashboard.panels.map(({ gridPos }) => gridPos.y + gridPos.h));

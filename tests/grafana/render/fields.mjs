@@ -48,31 +48,44 @@ const DEFAULTS = {
 const COLOUR_OF_SERIES = new Set(['timeseries']);
 
 const CUSTOM = {
-  table: ['align', 'cellOptions', 'filterable', 'footer', 'hidden', 'hideFrom', 'inspect', 'minWidth', 'tooltip', 'width', 'wrapHeaderText', 'wrapText'],
+  table: words(
+    'align cellOptions filterable footer hidden hideFrom inspect minWidth tooltip width wrapHeaderText wrapText',
+  ),
   timeseries: [
-    ...['axisBorderShow', 'axisCenteredZero', 'axisColorMode', 'axisGridShow', 'axisLabel', 'axisPlacement', 'axisSoftMax'],
-    ...['axisSoftMin', 'axisWidth', 'barAlignment', 'barMaxWidth', 'barWidthFactor', 'drawStyle', 'fillBelowTo', 'fillColor'],
-    ...['fillOpacity', 'gradientMode', 'hideFrom', 'insertNulls', 'lineColor', 'lineInterpolation', 'lineStyle', 'lineWidth'],
-    ...['pointColor', 'pointSize', 'pointSymbol', 'scaleDistribution', 'showPoints', 'showValues', 'spanNulls', 'stacking'],
-    ...['thresholdsStyle', 'transform'],
+    ...words('axisBorderShow axisCenteredZero axisColorMode axisGridShow axisLabel axisPlacement axisSoftMax'),
+    ...words('axisSoftMin axisWidth barAlignment barMaxWidth barWidthFactor drawStyle fillBelowTo fillColor'),
+    ...words('fillOpacity gradientMode hideFrom insertNulls lineColor lineInterpolation lineStyle lineWidth'),
+    ...words('pointColor pointSize pointSymbol scaleDistribution showPoints showValues spanNulls stacking'),
+    ...words('thresholdsStyle transform'),
   ],
-  'state-timeline': ['axisPlacement', 'fillOpacity', 'hideFrom', 'insertNulls', 'lineWidth', 'spanNulls'],
-  'status-history': ['axisPlacement', 'fillOpacity', 'hideFrom', 'lineWidth'],
+  'state-timeline': words('axisPlacement fillOpacity hideFrom insertNulls lineWidth spanNulls'),
+  'status-history': words('axisPlacement fillOpacity hideFrom lineWidth'),
 };
 
-const CUSTOM_DEFAULTS = { // where what Grafana's panel starts with can be seen, and differs from nothing at all
-  timeseries: { drawStyle: 'line', lineInterpolation: 'linear', lineWidth: 1, fillOpacity: 0, showPoints: 'auto', pointSize: 5 },
+const STARTS_WITH = {
+  timeseries: {
+    drawStyle: 'line',
+    lineInterpolation: 'linear',
+    lineWidth: 1,
+    fillOpacity: 0,
+    showPoints: 'auto',
+    pointSize: 5,
+  },
 };
 
 /** Return a panel plugin of this type, which draws with *component* if one is given. */
 export function plugin(type, component = null) {
   const made = new PanelPlugin(component);
   made.meta = { id: type, name: type, type: 'panel', info: {}, module: '', baseUrl: '', sort: 0 };
-  const defaults = CUSTOM_DEFAULTS[type] ?? {};
+  const defaults = STARTS_WITH[type] ?? {};
   return made.useFieldConfig({
-    standardOptions: COLOUR_OF_SERIES.has(type) ? { color: { defaultValue: { mode: FieldColorModeId.PaletteClassic } } } : {},
+    standardOptions: COLOUR_OF_SERIES.has(type)
+      ? { color: { defaultValue: { mode: FieldColorModeId.PaletteClassic } } }
+      : {},
     useCustomConfig: (builder) =>
-      (CUSTOM[type] ?? []).forEach((id) => builder.addCustomEditor({ ...property(id), defaultValue: defaults[id] })),
+      (CUSTOM[type] ?? []).forEach((id) =>
+        builder.addCustomEditor({ ...property(id), defaultValue: defaults[id] }),
+      ),
   });
 }
 
@@ -91,6 +104,10 @@ export function register() {
       imageLight: '',
     })),
   );
+}
+
+function words(text) {
+  return text.split(' ');
 }
 
 function property(id, process = identityOverrideProcessor) {

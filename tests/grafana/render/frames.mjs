@@ -1,5 +1,5 @@
-// What Prometheus answered, as the frames that a panel gets: the backend half of Grafana's Prometheus data source, which
-// is not on npm, and then its other half, which is.
+// What Prometheus answered, as the frames that a panel gets: the backend half of Grafana's Prometheus data source,
+// which is not on npm, and then its other half, which is.
 
 import { FieldType, toDataFrame } from '@grafana/data';
 import { transformV2 } from './node_modules/@grafana/prometheus/dist/esm/result_transformer.mjs';

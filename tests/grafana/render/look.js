@@ -1,7 +1,8 @@
 // Looks at the page for what a person would complain of: errors, text that is cut off, text too small to read.
 
 const SMALLEST = 9; // pixels; Grafana's own axes have 12, its smallest stat 10
-const TIME = /^(\d\d:\d\d(:\d\d)?|\d\d\/\d\d( \d\d:\d\d)?|\d{4}-\d\d)$/; // Grafana itself cuts off the last one of an axis
+// Grafana itself cuts off the last time of an axis.
+const TIME = /^(\d\d:\d\d(:\d\d)?|\d\d\/\d\d( \d\d:\d\d)?|\d{4}-\d\d)$/;
 let outside = [];
 let written = [];
 
@@ -17,7 +18,9 @@ CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...rest) {
   const left = x - { center: width / 2, right: width, end: width }[this.textAlign] || x;
   const { a, b, c, d, e, f } = this.getTransform();
   const ends = [left, left + width].map((at) => [a * at + c * y + e, b * at + d * y + f]);
-  const inside = ends.every(([px, py]) => px >= -1 && py >= -1 && px <= this.canvas.width + 1 && py <= this.canvas.height + 1);
+  const inside = ends.every(
+    ([px, py]) => px >= -1 && py >= -1 && px <= this.canvas.width + 1 && py <= this.canvas.height + 1,
+  );
   written.push({ canvas: this.canvas, text });
   if (!inside && text !== '' && !TIME.test(text)) {
     outside.push({ canvas: this.canvas, text });
@@ -28,7 +31,10 @@ CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...rest) {
 /** Return what each panel shows and what is wrong with it, by the panel's id. */
 export function findings() {
   return Object.fromEntries(
-    [...document.querySelectorAll('[data-viz-panel-key]')].map((element) => [element.dataset.vizPanelKey.replace('panel-', ''), look(element)]),
+    [...document.querySelectorAll('[data-viz-panel-key]')].map((element) => [
+      element.dataset.vizPanelKey.replace('panel-', ''),
+      look(element),
+    ]),
   );
 }
 
@@ -39,11 +45,15 @@ function look(panel) {
     sight: [...texts(panel)].filter(inSight).map(described).join(' '),
     axes: [...new Set(written.filter(({ canvas }) => panel.contains(canvas)).map(({ text }) => text))],
     spans: [...panel.querySelectorAll('[data-span]')].map(({ dataset }) => [dataset.row, dataset.span]),
-    errors: [...panel.querySelectorAll('[role=alert], [data-testid="data-testid Panel status error"]')].map((alert) => alert.innerText || 'error'),
+    errors: [...panel.querySelectorAll('[role=alert], [data-testid="data-testid Panel status error"]')].map(
+      (alert) => alert.innerText || 'error',
+    ),
     sideways: [...panel.querySelectorAll('[role=grid]')].some((grid) => grid.scrollWidth > grid.clientWidth + 1),
     hidden: Number(panel.querySelector('[data-frames]')?.dataset.frames ?? 1) - 1,
     cut: [...texts(panel)].filter(cutOff).map(described),
-    small: [...texts(panel)].filter((element) => parseFloat(getComputedStyle(element).fontSize) < SMALLEST).map(described),
+    small: [...texts(panel)]
+      .filter((element) => parseFloat(getComputedStyle(element).fontSize) < SMALLEST)
+      .map(described),
     outside: [...new Set(outside.filter(({ canvas }) => panel.contains(canvas)).map(({ text }) => text))],
   };
 }
@@ -62,10 +72,18 @@ function cutOff(element) {
   for (let outer = element; outer && !outer.matches('[data-viz-panel-key]'); outer = outer.parentElement) {
     const { overflowX, overflowY } = getComputedStyle(outer);
     const frame = outer.getBoundingClientRect();
-    if (overflowX !== 'visible' && !scrolls(overflowX) && (box.left < frame.left - 1 || box.right > frame.right + 1)) {
+    if (
+      overflowX !== 'visible' &&
+      !scrolls(overflowX) &&
+      (box.left < frame.left - 1 || box.right > frame.right + 1)
+    ) {
       return true;
     }
-    if (overflowY !== 'visible' && !scrolls(overflowY) && (box.top < frame.top - 1 || box.bottom > frame.bottom + 1)) {
+    if (
+      overflowY !== 'visible' &&
+      !scrolls(overflowY) &&
+      (box.top < frame.top - 1 || box.bottom > frame.bottom + 1)
+    ) {
       return true;
     }
     if (scrolls(overflowX) || scrolls(overflowY)) {
@@ -80,7 +98,10 @@ function inSight(element) {
   const box = boxOf(element);
   for (let outer = element; outer && !outer.matches('[data-viz-panel-key]'); outer = outer.parentElement) {
     const frame = outer.getBoundingClientRect();
-    if (getComputedStyle(outer).overflowY !== 'visible' && (box.bottom > frame.bottom + 1 || box.top < frame.top - 1)) {
+    if (
+      getComputedStyle(outer).overflowY !== 'visible' &&
+      (box.bottom > frame.bottom + 1 || box.top < frame.top - 1)
+    ) {
       return false;
     }
   }

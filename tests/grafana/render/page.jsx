@@ -27,21 +27,22 @@ import { frames } from './frames.mjs';
 import { findings, watchCanvas } from './look.js';
 import { PANELS } from './panels.jsx';
 
+const theme = createTheme();
 let root = null;
 
 /**
  * Draw a dashboard in place of the one before.
  *
- * @param job {dashboard, answers, range, variables, theme}: answers are panel id to refId to Prometheus's answer
+ * @param job {dashboard, answers, range, variables}: answers are panel id to refId to Prometheus's answer
  */
-window.draw = async ({ dashboard, answers, range, variables, theme: mode }) => {
+window.draw = ({ dashboard, answers, range, variables }) => {
   root?.unmount();
   watchCanvas();
-  const theme = createTheme({ colors: { mode } });
-  config.theme2 = theme;
   const scene = new EmbeddedScene({
     $timeRange: new SceneTimeRange({ from: iso(range.from), to: iso(range.to), timeZone: 'utc' }),
-    $variables: new SceneVariableSet({ variables: dashboard.templating.list.flatMap((each) => variable(each, variables)) }),
+    $variables: new SceneVariableSet({
+      variables: dashboard.templating.list.flatMap((each) => variable(each, variables)),
+    }),
     controls: [new VariableValueSelectors({}), new SceneTimePicker({})],
     body: new SceneGridLayout({
       isDraggable: false,
@@ -50,7 +51,7 @@ window.draw = async ({ dashboard, answers, range, variables, theme: mode }) => {
     }),
   });
   root = createRoot(document.getElementById('root'));
-  root.render(<Page scene={scene} theme={theme} />);
+  root.render(<Page scene={scene} />);
 };
 
 window.findings = findings;
@@ -64,7 +65,10 @@ function variable({ name, label, hide, multi, includeAll, type }, values) {
   if (value === undefined || type === 'adhoc') {
     return [];
   }
-  const query = [value].flat().map((each) => each.replaceAll(',', '\\,')).join(',');
+  const query = [value]
+    .flat()
+    .map((each) => each.replaceAll(',', '\\,'))
+    .join(',');
   return [new CustomVariable({ name, label, hide, isMulti: multi, includeAll, query, value, text: value })];
 }
 
@@ -78,7 +82,11 @@ function item(panel, given) {
 
 function body(panel, { answers, range, variables }) {
   const limits = { from: dateTime(range.from), to: dateTime(range.to) };
-  const data = { state: LoadingState.Done, series: frames(panel, answers[panel.id] ?? {}, variables), timeRange: { ...limits, raw: limits } };
+  const data = {
+    state: LoadingState.Done,
+    series: frames(panel, answers[panel.id] ?? {}, variables),
+    timeRange: { ...limits, raw: limits },
+  };
   return new VizPanel({
     key: `panel-${panel.id}`,
     title: panel.title,
@@ -94,7 +102,7 @@ function body(panel, { answers, range, variables }) {
   });
 }
 
-function Page({ scene, theme }) {
+function Page({ scene }) {
   const style = {
     background: theme.colors.background.canvas,
     color: theme.colors.text.primary,
@@ -114,9 +122,15 @@ function Page({ scene, theme }) {
   );
 }
 
+config.theme2 = theme;
 register();
-const plugins = Object.fromEntries(Object.entries(PANELS).map(([type, component]) => [type, plugin(type, component)]));
-setPluginImportUtils({ importPanelPlugin: async (id) => plugins[id], getPanelPluginFromCache: (id) => plugins[id] });
+const plugins = Object.fromEntries(
+  Object.entries(PANELS).map(([type, component]) => [type, plugin(type, component)]),
+);
+setPluginImportUtils({
+  importPanelPlugin: async (id) => plugins[id],
+  getPanelPluginFromCache: (id) => plugins[id],
+});
 setAppEvents(new EventBusSrv());
 initPluginTranslations('grafana-scenes', [async () => ({})]).then(() => {
   window.ready = true;

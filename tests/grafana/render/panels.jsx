@@ -10,7 +10,15 @@ import {
   getFieldDisplayValues,
   renderTextPanelMarkdown,
 } from '@grafana/data';
-import { BarGauge, BigValue, PanelContextProvider, RenderUserContentAsHTML, TimeSeries, VizRepeater, useTheme2 } from '@grafana/ui';
+import {
+  BarGauge,
+  BigValue,
+  PanelContextProvider,
+  RenderUserContentAsHTML,
+  TimeSeries,
+  VizRepeater,
+  useTheme2,
+} from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
 
 const events = { eventsScope: 'page', eventBus: new EventBusSrv() };
@@ -29,7 +37,11 @@ function values(panel, theme, sparkline) {
 }
 
 function Nothing({ fieldConfig }) {
-  return <div style={{ display: 'grid', placeItems: 'center', height: '100%' }}>{fieldConfig.defaults.noValue ?? 'No data'}</div>;
+  return (
+    <div style={{ display: 'grid', placeItems: 'center', height: '100%' }}>
+      {fieldConfig.defaults.noValue ?? 'No data'}
+    </div>
+  );
 }
 
 function orNothing(Panel) {
@@ -56,7 +68,14 @@ function Repeated({ panel, getValues, render }) {
 
 function Stat(panel) {
   const theme = useTheme2();
-  const { colorMode = 'value', graphMode = 'area', justifyMode = 'auto', textMode = 'auto', text, wideLayout } = panel.options;
+  const {
+    colorMode = 'value',
+    graphMode = 'area',
+    justifyMode = 'auto',
+    textMode = 'auto',
+    text,
+    wideLayout,
+  } = panel.options;
   const draw = ({ value, width, height, count }) => (
     <BigValue
       {...{ width, height, count, theme, colorMode, graphMode, justifyMode, text, wideLayout }}
@@ -119,7 +138,12 @@ function Table({ data, width, height, options, fieldConfig, timeRange }) {
 
 function Text({ options, replaceVariables }) {
   const text = replaceVariables(options.content ?? '');
-  return <RenderUserContentAsHTML className="markdown-html" content={options.mode === 'html' ? text : renderTextPanelMarkdown(text)} />;
+  return (
+    <RenderUserContentAsHTML
+      className="markdown-html"
+      content={options.mode === 'html' ? text : renderTextPanelMarkdown(text)}
+    />
+  );
 }
 
 function States({ data, timeRange, height, options }) {
@@ -128,7 +152,13 @@ function States({ data, timeRange, height, options }) {
   );
   const rows = all.slice(0, options.perPage ?? 20);
   const tall = Math.min(30, Math.floor((height - 24) / Math.max(rows.length, 1)));
-  const grid = { display: 'grid', gridTemplateColumns: 'max-content 1fr', gridAutoRows: tall, columnGap: 8, alignItems: 'center' };
+  const grid = {
+    display: 'grid',
+    gridTemplateColumns: 'max-content 1fr',
+    gridAutoRows: tall,
+    columnGap: 8,
+    alignItems: 'center',
+  };
   return (
     <div style={{ fontSize: 12, lineHeight: 1 }}>
       <div style={grid}>
@@ -154,8 +184,19 @@ function Spans({ name, frame, field, timeRange, options, height }) {
     <div style={{ position: 'relative', height }}>
       {spans(frame, field, to).map(({ begin, end, value }) => {
         const { text, color: background = '' } = field.display(value);
-        const place = { position: 'absolute', left: part(begin - from), width: part(end - begin), height, lineHeight: `${height}px` };
-        const ink = { background, color: theme.colors.getContrastText(background || '#000'), paddingLeft: 4, overflow: 'hidden' };
+        const place = {
+          position: 'absolute',
+          left: part(begin - from),
+          width: part(end - begin),
+          height,
+          lineHeight: `${height}px`,
+        };
+        const ink = {
+          background,
+          color: theme.colors.getContrastText(background || '#000'),
+          paddingLeft: 4,
+          overflow: 'hidden',
+        };
         const told = options.showValue !== 'never' && height >= 14 && (end - begin) / (to - from) > 0.1;
         return (
           <div key={begin} data-row={name} data-span={text} title={text} style={{ ...place, ...ink }}>

@@ -39,7 +39,7 @@ async function shown({ panel: written, answers, variables, now }) {
   return panel.type === 'table' ? rows(data, name) : values(panel, data, name);
 }
 
-/** Return the panel with its options as Grafana completes them when it starts one: the lowest limit, null in JSON, is -∞. */
+/** Return the panel as Grafana completes it when it starts one: the lowest limit, null in JSON, becomes -∞. */
 function started(panel) {
   const { options, fieldConfig } = getPanelOptionsWithDefaults({
     plugin: plugin(panel.type),
@@ -68,7 +68,9 @@ function values(panel, data, name) {
 }
 
 function rows([frame], name) {
-  const seen = (frame?.fields ?? []).filter((field) => !field.config.custom?.hideFrom?.viz && !field.config.custom?.hidden);
+  const seen = (frame?.fields ?? []).filter(
+    (field) => !field.config.custom?.hideFrom?.viz && !field.config.custom?.hidden,
+  );
   return Array.from({ length: frame?.length ?? 0 }, (_, row) =>
     Object.fromEntries(seen.map((field) => [getFieldDisplayName(field, frame), cell(field, row, name)])),
   );
