@@ -2,15 +2,18 @@
 
 import asyncio
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from support.loop import FakeClock, FakeLoop
+from support.servers import newer
 
 settings.register_profile(
     "default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
@@ -47,3 +50,13 @@ def run(clock: FakeClock) -> Callable[[Coroutine[Any, Any, None]], None]:
             runner.run(story)
 
     return run
+
+
+@pytest.fixture(params=["installed", "newer"])
+def generation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Put Prometheus, Alertmanager and their tools of each generation first on PATH."""
+    before = os.environ["PATH"]
+    if request.param == "newer":
+        os.environ["PATH"] = f"{Path(newer('promtool')).parent}:{before}"
+    yield request.param
+    os.environ["PATH"] = before

@@ -20,6 +20,18 @@ from uptime_exporter.drill.inbox import Inbox
 from uptime_exporter.drill.progress import bar
 
 ALERT = {"alertname": "UptimeErrorBudgetBurn", "sla": "drill"}
+CONFIGURATION = """
+route:
+  receiver: chat
+  routes:
+    - {matchers: [alertname="UptimeWatchdog"], receiver: dead-mans-switch}
+    - {matchers: [severity="critical"], receiver: page}
+receivers:
+  - {name: lent, pagerduty_configs: [{routing_key: <secret>}]}
+  - {name: page%s}
+  - {name: chat}
+  - {name: dead-mans-switch, webhook_configs: [{url: <secret>}]}
+"""
 ACTIVE: dict[str, Any] = {"state": "active", "silencedBy": [], "inhibitedBy": []}
 
 
@@ -31,6 +43,11 @@ class Town:
     asked: list[str] = field(default_factory=list)
     on: bool = False
     sent: int = 7
+    alive: int = 0
+    """Messages of the watchdog, by webhook: one at each look."""
+    page: str = "pagerduty"
+    """By what people are paged."""
+    names_receivers: bool = False
     status: dict[str, Any] = field(default_factory=lambda: dict(ACTIVE))
     failed: int = 0
     url: str = ""
@@ -76,16 +93,31 @@ class Town:
                 return self.data("alerts", [{"state": "firing", "labels": ALERT}] if fires else [])
             case "/api/v2/alerts":
                 has = (fires and "delivery" not in self.without) or "peace" in self.without
-                return [{"labels": ALERT, "status": self.status}] if has else []
+                alert = {"labels": ALERT, "status": self.status, "receivers": [{"name": "page"}]}
+                return [alert] if has else []
+            case "/api/v2/status":
+                return {
+                    "config": {"original": CONFIGURATION % (self.page and f", {self.page}_configs: [{{}}]")}
+                }
             case "/metrics":
+                self.alive += 1
                 if "channel" in self.without and self.on:
                     self.failed += 3
                     self.sent = 7 + self.failed
-                return (
-                    f'alertmanager_notification_requests_total{{integration="webhook"}} {self.sent}\n'
-                    f'alertmanager_notification_requests_failed_total{{integration="webhook"}} {self.failed}\n'
-                )
+                return self.counters()
         return {"success": True}
+
+    def counters(self) -> str:
+        messages = {("webhook", "dead-mans-switch"): (self.alive, 0)}
+        page = self.page, "page" if self.names_receivers else "dead-mans-switch"
+        sent, failed = messages.get(page, (0, 0))
+        messages[page] = (sent + self.sent, failed + self.failed)
+        return "".join(
+            f"alertmanager_notification_requests_total{{{labels}}} {sent}\n"
+            f"alertmanager_notification_requests_failed_total{{{labels}}} {failed}\n"
+            for (kind, receiver), (sent, failed) in messages.items()
+            for labels in (f'integration="{kind}"' + f',receiver_name="{receiver}"' * self.names_receivers,)
+        )
 
     @staticmethod
     def data(name: str, value: object) -> dict[str, Any]:
@@ -116,6 +148,7 @@ TOLD = [
     "ok      UptimeErrorBudgetBurn fires",
     "ok      Alertmanager has the alert",
     "ok      somebody is told",
+    "Alertmanager says that it has told page, by pagerduty.",
     "ok      the fault is switched off",
     "ok      UptimeErrorBudgetBurn fires no more",
     "ok      somebody is told that it is over",
@@ -142,7 +175,7 @@ async def test_all_of_it_in_order() -> None:
         ("sight", "not within 0.05 s: Prometheus sees that drill is down. Does it scrape", True),
         ("firing", "not within 0.05 s: UptimeErrorBudgetBurn fires. Do the rules", True),
         ("delivery", "not within 0.05 s: Alertmanager has the alert. Can Prometheus", True),
-        ("messages", "not within 0.05 s: somebody is told. Is a channel switched on", True),
+        ("messages", "not within 0.05 s: somebody is told. Alertmanager's log says what became", True),
         ("channel", "Alertmanager cannot deliver its message", True),
     ],
 )
@@ -156,6 +189,37 @@ async def test_what_is_missing_is_said(without: str, says: str, breaks: bool) ->
     assert ("POST /-/drill" in here.asked) is breaks
     assert ("DELETE /-/drill" in here.asked) is breaks
     assert not here.on
+
+
+async def test_where_no_channel_is_switched_on_nobody_is_told() -> None:
+    """The shipped configuration's state; that the watchdog's messages go out is no comfort."""
+    async with town() as here:
+        here.page = ""
+        well, said = await rehearsed(here)
+    assert not well
+    assert said[-1] == "FAILED  Alertmanager tells nobody: no channel is switched on under page"
+
+
+async def test_a_message_that_may_be_another_s_is_told_as_such() -> None:
+    """A watchdog that goes the same way counts too, and Alertmanager does not say which was which."""
+    async with town() as here:
+        here.page = "webhook"
+        well, said = await rehearsed(here)
+    assert well
+    assert (
+        "Alertmanager says that it has told page, or dead-mans-switch, by webhook: "
+        "to be sure, take it with --inbox."
+    ) in said
+
+
+@pytest.mark.parametrize("without", [(), ("messages",)])
+async def test_an_alertmanager_that_names_receivers_is_believed(without: tuple[str, ...]) -> None:
+    """Then a watchdog that goes the same way is told apart."""
+    async with town(*without) as here:
+        here.page, here.names_receivers = "webhook", True
+        well, said = await rehearsed(here)
+    assert well is (not without)
+    assert ("Alertmanager says that it has told page, by webhook." in said) is well
 
 
 @pytest.mark.parametrize("who", ["exporter", "prometheus", "alertmanager"])

@@ -68,7 +68,9 @@ def receivers(folder: Path, page: str) -> str:
 
 
 @pytest.fixture
-async def system(tmp_path: Path) -> AsyncIterator[System]:
+async def system(generation: str, tmp_path: Path) -> AsyncIterator[System]:
+    """A target that is well, watched by a Prometheus and an Alertmanager of each generation."""
+    assert generation
     port = closed_port()
     async with serving(saying(response())) as web:
         settings = {

@@ -1,12 +1,13 @@
 """Everybody on the way from a fault to a message, asked over HTTP."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+from uptime_exporter.drill.channels import Channels, channels
 from uptime_exporter.drill.options import Options
 from uptime_exporter.errors import DrillError
 
@@ -14,8 +15,25 @@ ALERT = "UptimeErrorBudgetBurn"
 _COUNTER = re.compile(
     r"^alertmanager_notification_requests_(failed_)?total\{([^}]*)\} (\S+)$", flags=re.MULTILINE
 )
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """One of Alertmanager's: how often it has tried to send something."""
+
+    kind: str
+    receiver: str | None
+    """None: it does not say to whom (it does with --enable-feature=receiver-name-in-metrics)."""
+    failed: bool
+    """Only the attempts that failed, which the other one counts too."""
+    value: float
+
+    def counts(self, through: Channels) -> bool:
+        """Return whether messages that go that way are among them."""
+        return self.kind in through.kinds and (self.receiver is None or self.receiver in through.receivers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +42,13 @@ class Told:
 
     delivered: float
     failed: float
+
+    @classmethod
+    def by(cls, counters: Sequence[Counter], through: Channels) -> "Told":
+        """Return what they say of messages that go that way."""
+        ours = [counter for counter in counters if counter.counts(through)]
+        failed = sum(counter.value for counter in ours if counter.failed)
+        return cls(sum(counter.value for counter in ours if not counter.failed) - failed, failed)
 
 
 class Server:
@@ -94,16 +119,21 @@ class Prometheus(Server):
 class Alertmanager(Server):
     """Takes the alert, and tells people."""
 
-    async def states(self, sla: str) -> Sequence[Mapping[str, Any]]:
-        """Return the status of each alert about that promise which it has."""
+    async def alerts(self, sla: str) -> Sequence[Mapping[str, Any]]:
+        """Return what it has of the alert about that promise."""
         alerts = await self.data("/api/v2/alerts")
-        return [alert["status"] for alert in alerts if concerns(alert["labels"], sla)]
+        return [alert for alert in alerts if concerns(alert["labels"], sla)]
 
-    async def told(self) -> Told:
+    async def channels(self, alerts: Iterable[Mapping[str, Any]]) -> Channels:
+        """Return who is told of *alerts*, and by what."""
+        names = {receiver["name"] for alert in alerts for receiver in alert["receivers"]}
+        status = await self.data("/api/v2/status")
+        return channels(status["config"]["original"], names)
+
+    async def counters(self) -> Sequence[Counter]:
         """Return what it says of its messages so far."""
-        counters = _COUNTER.findall((await self.ask("/metrics")).text)
-        failed = sum(float(value) for kind, _, value in counters if kind)
-        return Told(sum(float(value) for kind, _, value in counters if not kind) - failed, failed)
+        found = _COUNTER.findall((await self.ask("/metrics")).text)
+        return [_counter(bool(failed), labels, float(value)) for failed, labels, value in found]
 
 
 class Fault:
@@ -134,6 +164,11 @@ class Fault:
 def concerns(labels: Labels, sla: str) -> bool:
     """Return whether the labels of an alert are those that the drill waits for."""
     return labels.get("alertname") == ALERT and labels.get("sla") == sla
+
+
+def _counter(failed: bool, text: str, value: float) -> Counter:  # noqa: FBT001 - as the pattern finds it
+    labels = dict(_LABEL.findall(text))
+    return Counter(labels["integration"], labels.get("receiver_name"), failed, value)
 
 
 def _first_line(answer: httpx.Response) -> str:

@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import httpx
 
 from uptime_exporter.clock import stopwatch
+from uptime_exporter.drill.channels import Channels
 from uptime_exporter.drill.inbox import Inbox, inbox
 from uptime_exporter.drill.options import Options
 from uptime_exporter.drill.progress import Progress
-from uptime_exporter.drill.servers import ALERT, Alertmanager, Fault, Prometheus, Server, Told
+from uptime_exporter.drill.servers import ALERT, Alertmanager, Counter, Fault, Prometheus, Server, Told
 from uptime_exporter.errors import DrillError
 
 LOOK = 0.5
@@ -45,6 +46,7 @@ async def rehearse(options: Options, progress: Progress) -> bool:
             try:
                 await drill.fault.switch_on()
                 await _follow(drill.until_told(), progress)
+                progress.say(drill.witness())
             finally:
                 await _undone(drill.fault, progress)
             await _follow(drill.until_over(), progress)
@@ -93,7 +95,8 @@ class _Drill:
         self._prometheus = Prometheus("prometheus", options.prometheus, client)
         self._alertmanager = Alertmanager("alertmanager", options.alertmanager, client)
         self._box = box
-        self._before = Told(0, 0)
+        self._before: Sequence[Counter] = ()
+        self._through = Channels(frozenset(), frozenset(), frozenset())
 
     async def prepare(self, progress: Progress) -> None:
         """Make sure that everybody is there and knows the next one, before anything is broken."""
@@ -105,11 +108,11 @@ class _Drill:
             raise DrillError(f"Prometheus has no rule {ALERT}: name alerts/rules/*.yaml under rule_files")
         if not await self._prometheus.tells_somebody():
             raise DrillError("Prometheus tells no Alertmanager: name one under alerting.alertmanagers")
-        if await self._alertmanager.states(self._options.target):
+        if await self._alertmanager.alerts(self._options.target):
             raise DrillError(
                 f"an alert about {self._options.target} is open already: wait until it is over, or mend it"
             )
-        self._before = await self._alertmanager.told()
+        self._before = await self._alertmanager.counters()
         progress.done("exporter, Prometheus and Alertmanager answer and know each other", stopwatch() - began)
 
     def until_told(self) -> list[Step]:
@@ -150,16 +153,32 @@ class _Drill:
             Step("somebody is told that it is over", self._is_over, patience, self._deaf()),
         ]
 
+    def witness(self) -> str:
+        """Return who says that somebody is told, and of whom it can be said."""
+        if self._box:
+            return "The message itself has come in here."
+        by, to = _listed(self._through.kinds), _listed(self._through.receivers)
+        named = any(counter.receiver is not None for counter in self._before)
+        if named or not self._through.others:
+            return f"Alertmanager says that it has told {to}, by {by}."
+        others = _listed(self._through.others)
+        return f"Alertmanager says that it has told {to}, or {others}, by {by}: to be sure, take it with --inbox."
+
     async def _is_seen(self) -> bool:
         return await self._prometheus.value(f'uptime_target_up{{target="{self._options.target}"}} == 0') == 0
 
     async def _is_taken(self) -> bool:
-        states = await self._alertmanager.states(self._options.target)
-        for status in states:
+        alerts = await self._alertmanager.alerts(self._options.target)
+        for status in (alert["status"] for alert in alerts):
             if status["state"] == "suppressed":
                 by = "silenced" if status["silencedBy"] else "inhibited"
                 raise DrillError(f"Alertmanager keeps the alert back, it is {by}: see its page")
-        return bool(states)
+        if alerts:
+            self._through = await self._alertmanager.channels(alerts)
+            if not self._through.kinds:
+                receivers = _listed(self._through.receivers)
+                raise DrillError(f"Alertmanager tells nobody: no channel is switched on under {receivers}")
+        return bool(alerts)
 
     async def _is_told(self) -> bool:
         return await self._is_sent("firing")
@@ -169,20 +188,25 @@ class _Drill:
 
     async def _is_over(self) -> bool:
         # It keeps the alert until that has ended, and tells of the end afterwards.
-        return not await self._alertmanager.states(self._options.target) and await self._is_sent("resolved")
+        return not await self._alertmanager.alerts(self._options.target) and await self._is_sent("resolved")
 
     async def _is_sent(self, status: str) -> bool:
         if self._box:
             return self._box.heard(status, self._options.target)
-        now = await self._alertmanager.told()
-        if now.delivered > self._before.delivered:
-            self._before = now
+        counters = await self._alertmanager.counters()
+        before, now = Told.by(self._before, self._through), Told.by(counters, self._through)
+        if now.delivered > before.delivered:
+            self._before = counters
             return True
-        if now.failed >= self._before.failed + ATTEMPTS:
+        if now.failed >= before.failed + ATTEMPTS:
             raise DrillError("Alertmanager cannot deliver its message: its log says why")
         return False
 
     def _deaf(self) -> str:
         if self._box:
             return "Does a webhook in Alertmanager's configuration lead to --inbox, and may it connect?"
-        return "Is a channel switched on under `page` in Alertmanager's configuration?"
+        return f"Alertmanager's log says what became of its message to {_listed(self._through.receivers)}."
+
+
+def _listed(names: Collection[str]) -> str:
+    return " and ".join(sorted(names))
