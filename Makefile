@@ -3,7 +3,7 @@
 # make stack   the whole stack on a container engine: up, killed, stopped, up again
 # make check   the part of it that runs no test: style, types, direction of imports
 # make dashboards   what Grafana reads, written anew from grafana/build/
-# make bench   what things cost, measured here, written to tests/bench/README.md
+# make bench   what things cost, beside others, written to tests/bench/README.md; ARGS=probe: that alone
 # make lock    take in new versions of what is depended on
 #
 # Each sets up what is missing first: a virtual environment here, and with apt, as root, the programs beside it.
@@ -18,7 +18,7 @@ RENDER := tests/grafana/render
 export PATH := $(CURDIR)/$(TOOLS)/usr/bin:$(PATH):/usr/sbin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 
-.PHONY: help run test stack check dashboards bench format lock clean database dump prometheus alertmanager curl node
+.PHONY: help run test stack check dashboards bench format lock clean database dump prometheus alertmanager rivals curl systemd node
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -26,7 +26,7 @@ help:
 run: $(BIN)/.ready database
 	@exec $(BIN)/uptime-exporter demo
 
-test: check database dump prometheus alertmanager curl node
+test: check database dump prometheus alertmanager curl systemd node
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 stack: $(BIN)/.ready
@@ -41,8 +41,8 @@ check: $(BIN)/.ready
 dashboards: $(BIN)/.ready
 	$(BIN)/python -m grafana.build
 
-bench: $(BIN)/.ready
-	$(BIN)/python tests/bench/run.py
+bench: $(BIN)/.ready database prometheus rivals
+	$(BIN)/python tests/bench/run.py $(ARGS)
 
 format: $(BIN)/.ready
 	$(BIN)/ruff check --fix
@@ -84,6 +84,11 @@ alertmanager:
 	if [ ! -e /usr/$$shared ] && [ "$$(id -u)" = 0 ]; then mkdir -p /usr/share/prometheus; \
 	  cp -r $(TOOLS)/usr/$$shared /usr/share/prometheus/; fi # Debian's build reads its templates there and nowhere else
 
+# Measured against.
+rivals:
+	@if ! command -v prometheus-blackbox-exporter >/dev/null; then $(call unpack,prometheus-blackbox-exporter); fi
+	@if ! command -v prometheus-mysqld-exporter >/dev/null; then $(call unpack,prometheus-mysqld-exporter); fi
+
 # Beside the private server the tests back it up.
 dump:
 	@if ! command -v mariadb-dump >/dev/null; then $(call unpack,mariadb-client); fi
@@ -104,6 +109,10 @@ $(RENDER)/node_modules/.package-lock.json: $(RENDER)/package-lock.json
 	@echo "setting up: what $< names"
 	@cd $(RENDER) && npm ci --ignore-scripts --legacy-peer-deps --loglevel=error >/dev/null
 	@touch $@
+
+systemd:
+	@if ! command -v systemd-analyze >/dev/null; then \
+	  $(call install,systemd,it judges the unit) || echo "going on without it"; fi
 
 # $(call install,PACKAGES,WHAT FOR)
 install = if [ "$$(id -u)" = 0 ]; then $(refresh) && $(APT) install -y --no-install-recommends $(1) >/dev/null; \
