@@ -94,11 +94,15 @@ def rules(folder: Path) -> Path:
     """Write the pack's rules with shorter memories; return where they are."""
     folder.mkdir()
     for file in (PACK / "rules").glob("*.yaml"):
-        text = file.read_text()
-        for pattern, instead in SHORTER:
-            text = re.sub(pattern, instead, text)
-        (folder / file.name).write_text(text)
+        (folder / file.name).write_text(shortened(file.read_text()))
     return folder / "*.yaml"
+
+
+def shortened(text: str) -> str:
+    """Return a rule file with shorter memories."""
+    for pattern, instead in SHORTER:
+        text = re.sub(pattern, instead, text)
+    return text
 
 
 def receivers(folder: Path, box: Inbox) -> str:

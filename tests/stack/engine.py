@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,31 @@ def command(*words: str, environ: Mapping[str, str] | None = None) -> str:
             f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
         )
     return done.stdout
+
+
+def lines(*words: str) -> Iterator[str]:
+    """Yield what a command prints, line by line, as it comes.
+
+    Raises:
+        CommandFailedError: Its exit code is not 0.
+
+    """
+    said = ""
+    with subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        for line in process.stdout or ():
+            said += line
+            yield line.rstrip("\n")
+    if process.returncode:
+        raise CommandFailedError(f"{' '.join(words)}: exit code {process.returncode}\n{said}")
+
+
+def this_machine() -> str:
+    """Return the address at which containers reach this machine, and nobody from elsewhere does."""
+    return command(
+        "docker", "network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}"
+    ).strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,18 @@
 """The whole stack's story on a real engine: up, asked, killed, stopped, up again, gone."""
 
 import json
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlencode
 
-from stack.engine import ROOT, CommandFailedError, Stack, command
+from stack import hurry
+from stack.engine import ROOT, CommandFailedError, Stack, command, lines, this_machine
 from stack.look import Account, UnexpectedError, api, eventually, get
 
 PORTS = {
@@ -16,12 +20,20 @@ PORTS = {
     "PROMETHEUS_PORT": 21090,
     "ALERTMANAGER_PORT": 21093,
     "GRAFANA_PORT": 21030,
+    "BACKEND_PORT": 21000,
+    "BACKEND_CONTROL_PORT": 21010,
     "MODEL_CONTROL_PORT": 21011,
     "ASR_CONTROL_PORT": 21012,
 }
-EXPORTER, PROMETHEUS, GRAFANA = (
-    f"http://127.0.0.1:{PORTS[name]}" for name in ("EXPORTER_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
+INBOX_PORT = 21080
+EXPORTER, PROMETHEUS, ALERTMANAGER, GRAFANA = (
+    f"http://127.0.0.1:{PORTS[f'{name}_PORT']}"
+    for name in ("EXPORTER", "PROMETHEUS", "ALERTMANAGER", "GRAFANA")
 )
+JOBS = {"uptime", "prometheus", "alertmanager"}
+"""What Prometheus scrapes in any case."""
+CIRCUITS = {"model_server", "asr_ocr_server", "database"}
+"""Through which the backend calls its neighbours."""
 IMAGE, BASE = "uptime-exporter:0.1.0", "python:3.13-slim-trixie"
 MOST_BEYOND_BASE = 150e6
 GRACE = 30.0
@@ -36,7 +48,12 @@ STRANGERS = [
     ("exporter", "alertmanager", 9093),
     ("model-server", "mysql", 3306),
     ("model-server", "prometheus", 9090),
+    ("main-backend", "alertmanager", 9093),
+    ("load", "mysql", 3306),
+    ("load", "exporter", 10999),
 ]
+DRILLED = re.compile(r" *(\d+\.\d s)  ok      (.*) \(\d+\.\d s\)")
+"""A step of a drill that has come to be, and after what time."""
 NO_JSON = ("mysql", "grafana")
 """Whose lines are text: MySQL's start script, and the placeholder that may stand in for Grafana."""
 
@@ -46,6 +63,7 @@ class Proof:
     """The stack, and what has been seen of it so far."""
 
     stack: Stack
+    folder: Path
     accounts: list[Account] = field(default_factory=list)
 
     def configured(self) -> str:
@@ -95,11 +113,16 @@ class Proof:
 
     def scraped(self) -> str:
         """Prometheus has every target up, and no rule in error."""
-        targets = eventually(_all_up, "all targets of Prometheus up", within=60)
+        jobs = {*JOBS, "backend"}
+        targets = eventually(partial(_all_up, jobs), "all targets of Prometheus up", within=60)
         rules = eventually(_all_evaluated, "all rules evaluated without error", within=60)
         found = api(PROMETHEUS, "alertmanagers")["activeAlertmanagers"]
         _expect(len(found) == 1, f"Prometheus knows these Alertmanagers: {found}")
         return f"{targets} targets, {rules} rules"
+
+    def used(self) -> str:
+        """The demo's users are answered by all that the backend calls, and Prometheus counts them."""
+        return eventually(_served, f"calls through {CIRCUITS} that went well", within=60)
 
     def shown(self) -> str:
         """Grafana has every dashboard, and its data source."""
@@ -154,6 +177,32 @@ class Proof:
         _expect(not any(codes.values()), f"exit codes: {codes}")
         _expect(took < GRACE, f"it took {took:.1f} s")
         return f"exit code 0 from all, within {GRACE:g} s"
+
+    def hurried(self) -> str:
+        """For the drill alerts get short memories, and this machine is who is paged."""
+        hurry.write(self.folder, INBOX_PORT)
+        self.stack = replace(
+            self.stack,
+            files=(*self.stack.files, "tests/stack/drill.yaml"),
+            environ={**self.stack.environ, "DRILL_FOLDER": str(self.folder)},
+        )
+        return "from now on"
+
+    def drilled(self) -> Iterator[tuple[str, str]]:
+        """A fault goes all the way to a message, and so does its end."""
+        began = time.monotonic()
+        drill = (sys.executable, "-m", "uptime_exporter.cli", "drill", "--token-file=secrets/admin_token")
+        urls = (f"--exporter={EXPORTER}", f"--prometheus={PROMETHEUS}", f"--alertmanager={ALERTMANAGER}")
+        place = f"--inbox={this_machine()}:{INBOX_PORT}"
+        for line in lines(*drill, *urls, place, "--patience=60s", "--patience-at-end=60s"):
+            if step := DRILLED.fullmatch(line):
+                yield f"drill: {step[2]}", f"after {step[1]}"
+        yield "drill", f"all of it in {time.monotonic() - began:.1f} s"
+
+    def without_demo(self) -> str:
+        """Where the demo's backend is not, Prometheus does not miss it."""
+        self.stack.compose("rm", "--stop", "--force", "load", "main-backend")
+        return f"{eventually(partial(_all_up, JOBS), 'all other targets up', within=60)} targets"
 
     def backed_up(self) -> str:
         """What is in the database is backed up, and the exporter sees how fresh that is."""
@@ -214,15 +263,20 @@ STORY: Sequence[Callable[[Proof], str | Iterator[tuple[str, str]]]] = (
     Proof.apart,
     Proof.begun,
     Proof.scraped,
+    Proof.used,
     Proof.shown,
     Proof.killed,
     Proof.kept,
     Proof.logging,
     Proof.stopped,
+    Proof.hurried,
     Proof.up,
+    Proof.kept,
+    Proof.drilled,
     Proof.kept,
     Proof.backed_up,
     Proof.restored,
+    Proof.without_demo,
     Proof.down,
 )
 
@@ -231,8 +285,12 @@ def main() -> int:
     """Tell the story; return 0 if all of it is true. What goes wrong ends it, and is shown with the logs."""
     ports = {name: str(port) for name, port in PORTS.items()}
     stack = Stack("uptime-proof", ("docker-compose.yaml", "tests/stack/quick.yaml"), ports)
-    proof = Proof(stack)
-    began = time.monotonic()
+    with TemporaryDirectory() as folder:
+        return _told(Proof(stack, Path(folder)))
+
+
+def _told(proof: Proof) -> int:
+    stack, began = proof.stack, time.monotonic()
     try:
         stack.compose("down", "--volumes")
         for chapter in STORY:
@@ -279,9 +337,19 @@ def _going_on(before: Account) -> Account | None:
     return now if now and now.goes_on_from(before, tolerance=SAME) else None
 
 
-def _all_up() -> int | None:
+def _all_up(jobs: Collection[str]) -> int | None:
     targets = api(PROMETHEUS, "targets")["activeTargets"]
-    return len(targets) if targets and all(target["health"] == "up" for target in targets) else None
+    is_whole = {target["labels"]["job"] for target in targets} == set(jobs)
+    return len(targets) if is_whole and all(target["health"] == "up" for target in targets) else None
+
+
+def _served() -> str | None:
+    query = 'sum by (circuit) (uptime_circuit_calls_total{app="main-backend", outcome="success"}) > 0'
+    found = api(PROMETHEUS, f"query?{urlencode({'query': query})}")["result"]
+    calls = {each["metric"]["circuit"]: each["value"][1] for each in found}
+    if calls.keys() != CIRCUITS:
+        return None
+    return ", ".join(f"{name} {number}" for name, number in calls.items())
 
 
 def _all_evaluated() -> int | None:
