@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import uvloop
 from pydantic import TypeAdapter
 
 from uptime_exporter import logs
@@ -15,11 +16,10 @@ from uptime_exporter.monitor.slots import Slots
 from uptime_exporter.probes.build import build_probe
 from uptime_exporter.settings import Target
 
-if sys.argv[1] == "uvloop":
-    from uvloop import new_event_loop
-else:
-    from asyncio import new_event_loop
-
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
 TARGET: TypeAdapter[Target] = TypeAdapter(Target)
 
 
@@ -53,4 +53,4 @@ def main(new: Callable[[], asyncio.AbstractEventLoop], settings: str) -> None:
 
 
 if __name__ == "__main__":
-    main(new_event_loop, sys.argv[2])
+    main(LOOPS[sys.argv[1]], sys.argv[2])

@@ -55,7 +55,7 @@ def scraper(stack: ExitStack, rival: Program, path: str) -> Seconds:
 
 
 def in_turn(what: str, subjects: Mapping[str, Seconds]) -> dict[str, list[float]]:
-    """Return the CPU seconds of each, round by round: all take their turn in each, so that noise hits all alike."""
+    """Return the CPU seconds of each, round by round, in turn."""
     taken: dict[str, list[float]] = {name: [] for name in subjects}
     for each in subjects.values():
         each()
@@ -65,7 +65,9 @@ def in_turn(what: str, subjects: Mapping[str, Seconds]) -> dict[str, list[float]
     return taken
 
 
-def compared(what: str, taken: Mapping[str, list[float]], rival: str, goals: Mapping[str, float]) -> list[list[str]]:
+def compared(
+    what: str, taken: Mapping[str, list[float]], rival: str, goals: Mapping[str, float]
+) -> list[list[str]]:
     """Return a row for each loop: ratios within the same round, their median and quartiles."""
     rows = []
     for loop, goal in goals.items():
@@ -116,7 +118,7 @@ async def over_mysql(folder: Path) -> list[list[str]]:
 def _over_mysql(folder: Path, port: int) -> Iterator[list[str]]:
     target = {"kind": "mysql", "host": "127.0.0.1", "port": port, "user": "uptime", "password": PASSWORD}
     login = folder / "my.cnf"
-    login.write_text(f'[client]\nuser=uptime\npassword={PASSWORD}\nhost=127.0.0.1\nport={port}\n')
+    login.write_text(f"[client]\nuser=uptime\npassword={PASSWORD}\nhost=127.0.0.1\nport={port}\n")
     own = closed_port()
     with ExitStack() as stack:
         rival = stack.enter_context(
@@ -132,7 +134,9 @@ def _over_mysql(folder: Path, port: int) -> Iterator[list[str]]:
         assert "mysql_up 1" in rival.get("/metrics")
         subjects = {loop: asker(stack, loop, target) for loop in ("asyncio", "uvloop")}
         taken = in_turn("mysql probes", {**subjects, "mysqld": scraper(stack, rival, "/metrics")})
-    yield from compared("MySQL probe against mysqld_exporter", taken, "mysqld", {"asyncio": 0.5, "uvloop": 0.5})
+    yield from compared(
+        "MySQL probe against mysqld_exporter", taken, "mysqld", {"asyncio": 0.5, "uvloop": 0.5}
+    )
 
 
 def measure() -> Iterator[Table]:
@@ -146,8 +150,9 @@ def measure() -> Iterator[Table]:
         "A probe",
         ("what", "ours, CPU", "rival's, CPU", "ratio", "goal"),
         rows,
-        f"Against {rivals}. A fresh connection for every probe, one probe after the other; the server answers at once "
-        "and is not counted. Ours: the whole beat, from the slot to the recorded outcome. The rival's: the whole "
+        f"Against {rivals}. A fresh connection for every probe, one probe after the other; the server answers "
+        "at once and is not counted. Ours: the whole beat, from the slot to the recorded outcome. The "
+        "rival's: the whole "
         "process, asked as Prometheus asks it, over a connection that stays open; its answer is the probe. "
         "mysqld_exporter runs without collectors. HTTPS is a full handshake each time. "
         f"Medians (quartiles) of {ROUNDS} rounds of {PROBES}, in which all take turns.",

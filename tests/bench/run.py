@@ -1,29 +1,53 @@
-"""Measures everything that is measured, and writes it down: ``make bench``."""
+"""Measures everything, or what is named, and writes it down: ``make bench``, ``make bench ARGS=probe``."""
 
+import re
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from bench import ledger
-from bench.table import machine
+from bench.table import machine  # noqa: E402 - found by what stands above
 
 README = Path(__file__).parent / "README.md"
+SUBJECTS = (
+    "probe",
+    "scale",
+    "scrape",
+    "rules",
+    "start",
+    "ledger",
+    "reliability_calls",
+    "reliability_requests",
+)
+HEAD = """# Benchmarks
+
+`make bench` measures all of this, `make bench ARGS="probe start"` some of it. Rivals take turns with ours in one
+run; a ratio is of the two in the same round, with the median and the quartiles: on a shared machine trust ratios
+and orders of magnitude, not digits. Where a goal is missed, the last section says where the time goes.
+"""
+_SECTION = re.compile(r"<!-- (\w+) -->\n(.*?)(?=<!-- \w+ -->\n|\Z)", re.DOTALL)
 
 
-def main() -> None:
-    """Write the tables beside this file."""
-    tables = [*ledger.measure()]
-    today = datetime.now(UTC).date()
-    head = (
-        "# Benchmarks\n\n"
-        f"`make bench` measured this on {today}: {machine()}. The machine was shared: trust ratios and orders of "
-        "magnitude, not digits.\n"
-    )
-    README.write_text("\n".join([head, *(table.markdown() for table in tables)]))
-    sys.stderr.write(f"written: {README}\n")
+def main(wanted: Sequence[str]) -> None:
+    """Write the tables beside this file; what is not measured now stays as it is."""
+    if unknown := [name for name in wanted if name not in SUBJECTS]:
+        sys.exit(f"there is no benchmark {', '.join(unknown)}; there are: {', '.join(SUBJECTS)}")
+    for name in wanted or SUBJECTS:
+        sections = dict(_SECTION.findall(README.read_text()))
+        sections[name] = measured(name)
+        order = sorted(sections, key=lambda each: SUBJECTS.index(each) if each in SUBJECTS else len(SUBJECTS))
+        README.write_text(HEAD + "".join(f"\n<!-- {each} -->\n{sections[each].strip()}\n" for each in order))
+        sys.stderr.write(f"{name}: written to {README}\n")
+
+
+def measured(name: str) -> str:
+    """Return a subject's section."""
+    tables = [table.markdown() for table in import_module(f"bench.{name}").measure()]
+    return "\n".join([*tables, f"Measured on {datetime.now(UTC).date()}: {machine()}.\n"])
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
