@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
@@ -99,17 +99,18 @@ def scraping(stack: ExitStack, program: Program, every: float = BEAT) -> Event:
     over, asked = Event(), Event()
 
     def scrape() -> None:
-        connection = program.kept_open()
-        while not over.wait(every):
-            if asked.is_set():
-                drive(connection, ["/metrics"])
-        connection.close()
+        with closing(program.kept_open()) as connection:
+            while True:
+                if asked.is_set():
+                    drive(connection, ["/metrics"])
+                if over.wait(every):
+                    return
 
+    asked.set()
     thread = Thread(target=scrape)
     thread.start()
     stack.callback(thread.join)
     stack.callback(over.set)
-    asked.set()
     return asked
 
 
