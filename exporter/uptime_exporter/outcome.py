@@ -21,6 +21,10 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+Look = Literal["up", "degraded", "down", "inconclusive"]
+"""A verdict as people see it: a target that is degraded is up, and not at its best."""
+
+
 class Reason(StrEnum):
     """Why a target counts as down.
 
@@ -170,3 +174,10 @@ class Outcome:
         if self.reason is None:
             return Verdict.UP
         return Verdict.DOWN if isinstance(self.reason, Reason) else Verdict.INCONCLUSIVE
+
+    @property
+    def look(self) -> Look:
+        """The verdict as people see it."""
+        if self.reason is None:
+            return "degraded" if self.seen.degraded else "up"
+        return "down" if isinstance(self.reason, Reason) else "inconclusive"

@@ -480,6 +480,29 @@ def test_all_targets_down_at_once_is_said_once(
     assert caplog.text.count("every target is down at once") == 1
 
 
+def test_it_is_said_again_when_it_happens_again(
+    run: Run, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One target that comes back, or a time in which nobody knew, ends what was said."""
+
+    async def story() -> None:
+        one = ScriptedProbe(refuse)
+        async with watching(clock, one=one, two=ScriptedProbe(refuse)) as seen:
+            await asyncio.sleep(5 * BEAT)
+            one.next.append(answer)
+            await asyncio.sleep(BEAT)
+            assert not seen.monitor.everything_down
+            await asyncio.sleep(3 * BEAT)
+            assert caplog.text.count("every target is down at once") == 2
+            clock.suspend(3600)
+            assert not seen.monitor.everything_down
+            await asyncio.sleep(3 * BEAT)
+            assert seen.monitor.everything_down
+
+    run(story())
+    assert caplog.text.count("every target is down at once") == 3
+
+
 def test_the_log_has_a_line_per_change_and_none_per_success(
     run: Run, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:

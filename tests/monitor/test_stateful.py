@@ -88,7 +88,7 @@ class Watched(RuleBasedStateMachine):
             assert watch.probes == verdicts[Verdict.UP] + verdicts[Verdict.DOWN]
             assert sum(watch.failures.values()) == verdicts[Verdict.DOWN]
             assert sum(watch.inconclusive.values()) == verdicts[Verdict.INCONCLUSIVE]
-            assert list(watch.history) == mine[-100:]
+            assert list(watch.history) == [o.look for o in mine[-100:]]
             assert watch.circuit.calls == {
                 "success": verdicts[Verdict.UP],
                 "failure": verdicts[Verdict.DOWN],
@@ -109,7 +109,8 @@ class Watched(RuleBasedStateMachine):
         calm = self.clock.monotonic() - self.disturbed
         for name, watch in self.monitor.watches.items():
             if calm > 3 * watch.settings.interval:
-                runs = [o.monotonic for o in watch.history if o.monotonic > self.disturbed]
+                mine = (o for o in self.outcomes[self.since_start[name] :] if o.target == name)
+                runs = [o.monotonic for o in mine if o.monotonic > self.disturbed]
                 gaps = [b - a for a, b in zip(runs, [*runs[1:], self.clock.monotonic()], strict=True)]
                 assert runs, name
                 assert max(gaps) <= 2.1 * watch.settings.interval

@@ -53,6 +53,7 @@ class Monitor:
         self._beats: dict[str, _Beat] = {}
         self._watches: dict[str, Watch] = {}
         self._all_down = False
+        self._witness = ""
         self.lateness = Histogram(LATENESS)
 
     @property
@@ -63,7 +64,12 @@ class Monitor:
     @property
     def everything_down(self) -> bool:
         """Whether all targets, at least two, are down at once: more likely this machine's fault than theirs."""
-        return len(self._watches) > 1 and all(watch.up is False for watch in self._watches.values())
+        witness = self._watches.get(
+            self._witness
+        )  # asked first: an outage of thousands costs no search a probe
+        if witness is None or witness.up is False:
+            self._witness = next((name for name, w in self._watches.items() if w.up is not False), "")
+        return len(self._watches) > 1 and not self._witness
 
     def stalled(self) -> list[str]:
         """Return the targets whose beat has stopped: overdue by more than 2.5 intervals, or their task gone."""
@@ -173,16 +179,22 @@ class Monitor:
         _tell_lost(before, outcome)
         if watch.circuit.state.name != state.name:
             log.info("circuit changed", circuit=watch.name, was=state.name, state=watch.circuit.state.name)
-        self._tell_of_all()
+        self._tell_of_all(before, outcome)
         self._sink(outcome)
 
-    def _tell_of_all(self) -> None:
-        if self.everything_down and not self._all_down:
+    def _tell_of_all(self, before: Outcome | None, outcome: Outcome) -> None:
+        if outcome.verdict is not Verdict.DOWN:
+            self._all_down = self._all_down and outcome.verdict is not Verdict.UP
+            return
+        if self._all_down and before is not None:
+            return  # one more verdict of what was said already
+        is_down = self.everything_down
+        if is_down and not self._all_down:
             log.error(
                 "every target is down at once: look at this machine's network first",
                 targets=len(self._watches),
             )
-        self._all_down = self.everything_down
+        self._all_down = is_down
 
 
 def _tell(before: Outcome | None, previous: Outcome | None, outcome: Outcome, *, lasted: float) -> None:

@@ -2,11 +2,12 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from uptime_exporter.clock import Clock
 from uptime_exporter.monitor.application import Application
 from uptime_exporter.monitor.circuit import Circuit
-from uptime_exporter.outcome import HOLDS, NO_MODELS, AppSeen, Outcome, OwnFault, Reason
+from uptime_exporter.outcome import HOLDS, NO_MODELS, AppSeen, Look, Outcome, OwnFault, Reason
 from uptime_exporter.reliability.histogram import Histogram
 from uptime_exporter.reliability.states import BreakerPolicy
 from uptime_exporter.settings import ReliabilityTarget, Target
@@ -17,11 +18,17 @@ HISTORY = 100
 DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
+NO_FAILURES: Mapping[Reason, int] = MappingProxyType(dict.fromkeys(Reason, 0))
+NO_FAULTS: Mapping[OwnFault, int] = MappingProxyType(dict.fromkeys(OwnFault, 0))
+"""Shared by all targets that have none, which are most: a kilobyte each."""
+
+
 class Watch:
     """One target: its settings, its circuit, its last outcomes and its counts.
 
     Attributes:
-        history: The last 100 outcomes, oldest first, inconclusive ones included.
+        history: How the last 100 outcomes looked, oldest first, inconclusive ones included.
+        latest: The last outcome, whatever it was.
         probes: Probes that gave a verdict.
         attempts: Attempts of all probes.
         failures: Reason → probes that found the target down; every reason is there.
@@ -43,11 +50,12 @@ class Watch:
         self._clock = clock
         self.began = clock.wall()
         self.circuit = Circuit(name, _policy(settings), clock)
-        self.history: deque[Outcome] = deque(maxlen=HISTORY)
+        self.history: deque[Look] = deque(maxlen=HISTORY)  # whole outcomes would be 50 KB a target
+        self.latest: Outcome | None = None
         self.probes = 0
         self.attempts = 0
-        self.failures: dict[Reason, int] = dict.fromkeys(Reason, 0)
-        self.inconclusive: dict[OwnFault, int] = dict.fromkeys(OwnFault, 0)
+        self.failures = NO_FAILURES
+        self.inconclusive = NO_FAULTS
         self.durations = Histogram(DURATIONS)
         self.last_run: float | None = None
         self.last_success: float | None = None
@@ -57,6 +65,7 @@ class Watch:
         self._recent_up = self._recent_down = 0
         self._known: Outcome | None = None
         self._spell_began: float | None = None
+        self._degraded_since: float | None = None
 
     def adopt(self, settings: Target) -> None:
         """Go on under new settings, with all that is known."""
@@ -67,11 +76,6 @@ class Watch:
         self.changes += 1
         self.upsets += 1
         self.circuit.policy = _policy(settings)
-
-    @property
-    def latest(self) -> Outcome | None:
-        """The last outcome, whatever it was."""
-        return self.history[-1] if self.history else None
 
     @property
     def known(self) -> Outcome | None:
@@ -91,7 +95,12 @@ class Watch:
     def degraded(self) -> bool:
         """Whether it is up, but says itself that it is not at its best."""
         known = self.known
-        return known is not None and known.reason is None and known.seen.degraded
+        return known is not None and known.look == "degraded"
+
+    @property
+    def degraded_since(self) -> float | None:
+        """Unix time of the first of the verdicts in a row that saw it degraded; None if it is not."""
+        return self._degraded_since if self.degraded else None
 
     @property
     def models(self) -> Mapping[str, bool]:
@@ -135,29 +144,34 @@ class Watch:
         if outcome.reason is not None:
             self.upsets += 1
         if isinstance(outcome.reason, OwnFault):
-            self.inconclusive[outcome.reason] += 1
+            self.inconclusive = {**self.inconclusive, outcome.reason: self.inconclusive[outcome.reason] + 1}
             return
         self.probes += 1
         if outcome.reason is None:
             self.last_success = outcome.at
         else:
-            self.failures[outcome.reason] += 1
+            self.failures = {**self.failures, outcome.reason: self.failures[outcome.reason] + 1}
+        if outcome.look != "degraded":
+            self._degraded_since = None
+        elif self._degraded_since is None:
+            self._degraded_since = outcome.at
         if stands is None or stands.verdict is not outcome.verdict:
             self._spell_began = outcome.at
         self._known = outcome
 
     def _remember(self, outcome: Outcome) -> None:
         """Put it behind the last ones, and the first of a full history away."""
+        self.latest = outcome
         if len(self.history) == HISTORY:
             self._count(self.history[0], -1)
-        self.history.append(outcome)
-        self._count(outcome, 1)
+        self.history.append(outcome.look)
+        self._count(outcome.look, 1)
 
-    def _count(self, outcome: Outcome, number: int) -> None:
-        if outcome.reason is None:
-            self._recent_up += number
-        elif isinstance(outcome.reason, Reason):
+    def _count(self, look: Look, number: int) -> None:
+        if look == "down":
             self._recent_down += number
+        elif look != "inconclusive":
+            self._recent_up += number
 
 
 def together(targets: Iterable[str], watches: Mapping[str, Watch]) -> bool | None:

@@ -1,7 +1,6 @@
 """One target on the page."""
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import takewhile
 from typing import TypeVar
 
 from uptime_exporter.html import Html, element, join
@@ -76,11 +75,8 @@ def cause(outcome: Outcome, longest: int = LONGEST) -> Html:
 
 def since(watch: Watch) -> float:
     """Return the Unix time since which a target has been what it is now, degraded included."""
-    run: list[Outcome] = []
-    if watch.degraded:
-        told = (each for each in reversed(watch.history) if not isinstance(each.reason, OwnFault))
-        run = list(takewhile(lambda each: each.reason is None and each.seen.degraded, told))
-    return run[-1].at if run else watch.since
+    degraded = watch.degraded_since
+    return watch.since if degraded is None else degraded
 
 
 def _since(watch: Watch, now: float) -> Html:

@@ -1,11 +1,11 @@
 """The last checks of a target as a row of bars, whose heights say what their colours say."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from uptime_exporter.html import Html, element
 from uptime_exporter.monitor.watch import HISTORY
-from uptime_exporter.outcome import Outcome, Verdict
+from uptime_exporter.outcome import Look
 from uptime_exporter.words import count
 
 Bar = Literal["up", "degraded", "down", "unknown", "none"]
@@ -14,13 +14,14 @@ HEIGHT = 28
 PITCH, WIDTH = 4, 3
 _NONE: Bar = "none"
 
+BARS: dict[Look, Bar] = {"up": "up", "degraded": "degraded", "down": "down", "inconclusive": "unknown"}
 HEIGHTS: dict[Bar, int] = {"up": 16, "degraded": 22, "down": HEIGHT, "unknown": 7, "none": 2}
 NAMES: dict[Bar, str] = {"up": "up", "degraded": "degraded", "down": "down", "unknown": "inconclusive"}
 
 
-def strip(history: Sequence[Outcome]) -> Html:
+def strip(history: Iterable[Look]) -> Html:
     """Return the history, oldest first, as bars that stand against the right edge."""
-    told = [bar_of(outcome) for outcome in history]
+    told = [BARS[look] for look in history]
     bars = [_NONE] * (HISTORY - len(told)) + told
     paths = [element("path", class_=f"bar {bar}", d=_outline(bars, bar)) for bar in HEIGHTS if bar in bars]
     return element(
@@ -32,17 +33,6 @@ def strip(history: Sequence[Outcome]) -> Html:
         viewBox=f"0 0 {HISTORY * PITCH - PITCH + WIDTH} {HEIGHT}",
         preserveAspectRatio="none",
     )
-
-
-def bar_of(outcome: Outcome) -> Bar:
-    """Return which bar stands for an outcome."""
-    match outcome.verdict:
-        case Verdict.DOWN:
-            return "down"
-        case Verdict.INCONCLUSIVE:
-            return "unknown"
-        case Verdict.UP:
-            return "degraded" if outcome.seen.degraded else "up"
 
 
 def summary(bars: Sequence[Bar]) -> str:
