@@ -135,6 +135,10 @@ class ResponseParser:
         if self.done:
             self._require_whole()
 
+    def close(self) -> None:
+        """Take in nothing more: parser and callbacks let go of each other, so that nobody has to collect them."""
+        del self._parser
+
     def _parse(self, data: bytes) -> None:
         self._received += len(data)
         try:

@@ -66,13 +66,13 @@ class FreshConnection(httpx.AsyncBaseTransport):
 
     async def _connect(self, request: httpx.Request, phases: Phases) -> "_Exchange":
         host, port = request.url.raw_host.decode("ascii"), request.url.port or _PORTS[request.url.scheme]
-        parser = ResponseParser(without_body=request.method == "HEAD", max_body=self._max_body_bytes)
         sock = await self._dialler.dial(host, port, phases)
         try:
             stream, seen = await self._secure(sock, request, host, port)
         except BaseException:
             sock.close()
             raise
+        parser = ResponseParser(without_body=request.method == "HEAD", max_body=self._max_body_bytes)
         return _Exchange(stream, parser, phases, shown(host, port), seen)
 
     async def _secure(
@@ -158,6 +158,7 @@ class _Exchange:
     def close(self) -> None:
         """Close the connection."""
         self._stream.close()
+        self._parser.close()
 
 
 class _Body(httpx.AsyncByteStream):
