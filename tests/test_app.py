@@ -1,6 +1,7 @@
 """The exporter as a process of its own: signals, reloads, and what it never says."""
 
 import asyncio
+import gc
 import json
 import signal
 import socket
@@ -21,6 +22,7 @@ from support.process import (
     exporter,
     running_as,
 )
+from uptime_exporter.app import collect_rarely
 
 TOKEN = "open-sesame-7c1"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
@@ -225,3 +227,14 @@ async def test_a_second_exporter_on_the_same_ledger_is_refused(tmp_path: Path) -
         assert str(running.process.pid) in last
         running.tell(signal.SIGTERM)
         assert await running.end() == 0
+
+
+def test_garbage_is_looked_for_rarely() -> None:
+    """Python's own thresholds stop thousands of targets every few seconds, and probes leave next to nothing."""
+    before = gc.get_threshold()
+    try:
+        collect_rarely()
+        assert gc.get_threshold()[0] >= 50 * 700
+        assert gc.isenabled()
+    finally:
+        gc.set_threshold(*before)

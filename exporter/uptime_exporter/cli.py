@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from uptime_exporter import __version__, logs
-from uptime_exporter.app import App, ask_once
+from uptime_exporter.app import App, ask_once, collect_rarely
 from uptime_exporter.clock import SystemClock
 from uptime_exporter.errors import SettingsError, UptimeError
 from uptime_exporter.later import Later
@@ -75,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(_arguments: argparse.Namespace, load: Load) -> int:
     """Probe and publish until told to stop."""
+    collect_rarely()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_run(load))
 
