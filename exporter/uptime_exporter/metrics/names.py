@@ -16,7 +16,7 @@ TARGETS: Kind[Watch] = Kind(
         gauge(
             "uptime_target_degraded",
             "1 while the target is up but says itself that it is degraded; absent while unknown.",
-            lambda w: None if w.up is None else w.degraded,
+            lambda w: None if (known := w.known) is None else known.look == "degraded",
         ),
         gauges(
             "uptime_target_info",

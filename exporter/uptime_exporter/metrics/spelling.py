@@ -102,10 +102,16 @@ def _stand_in(place: int) -> str:
 
 
 def _number(labels: int, sample: str) -> Write:
-    form = _form(sample, labels)
+    form, short = _form(sample, labels), _form(sample, labels, number=b"%a")
 
     def write(names: Names, value: float | None) -> bytes:
-        return b"" if value is None else _named(form % written(value), names)
+        if value is None:
+            return b""
+        is_short = type(value) is float and 0 <= value < LEAST_EXPONENT
+        text = short % value if is_short else form % written(value)
+        return (
+            text.replace(*names[0]) if labels == 1 else _named(text, names)
+        )  # a scrape does this most of all
 
     return write
 
