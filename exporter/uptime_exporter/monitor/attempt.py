@@ -108,9 +108,12 @@ class Asker:
 
 def _redacted(seen: Seen) -> Seen:
     """Blot out secrets that a target has sent back: what is seen here ends on a page."""
+    message = logs.redacted(seen.message)
     models = {logs.redacted(model): loaded for model, loaded in seen.models.items()}
     application = None if seen.application is None else _redacted_application(seen.application)
-    return replace(seen, message=logs.redacted(seen.message), models=models, application=application)
+    if message == seen.message and models == seen.models and application is None:
+        return seen
+    return replace(seen, message=message, models=models, application=application)
 
 
 def _redacted_application(said: AppSeen) -> AppSeen:

@@ -7,13 +7,14 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain, zip_longest
 
 from uptime_exporter.errors import Inconclusive, ProbeFailure
 from uptime_exporter.outcome import UNSEEN, OwnFault, Reason, Seen
 from uptime_exporter.probes.lookup import Threads
 from uptime_exporter.probes.protocol import Phases
+from uptime_exporter.probes.stream import writable
 
 Sockaddr = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Sockaddr]
@@ -114,11 +115,20 @@ async def system_resolve(host: str, port: int) -> Sequence[AddressInfo]:
         OSError: It has no address, or the lookup itself failed.
 
     """
+    if found := _in_figures(host, port):
+        return found
+    return await _lookups.run(partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
+
+
+@lru_cache(4096)
+def _in_figures(host: str, port: int) -> Sequence[AddressInfo]:
+    """Return what an address in figures stands for; nothing for a name, or where an interface is named too."""
+    if "%" in host:
+        return ()
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (socket.gaierror, UnicodeError):
-        lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        return await _lookups.run(lookup)
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,20 +196,30 @@ class Dialler:
         sock = self.open_socket(family, kind, proto)
         try:
             sock.settimeout(0)
-            await asyncio.get_running_loop().sock_connect(sock, address)
-            _refuse_oneself(sock)
+            await _connected(sock, address)
+            _refuse_oneself(sock, address[1])
         except BaseException:
             sock.close()
             raise
         return sock
 
 
-def _refuse_oneself(sock: socket.socket) -> None:
+async def _connected(sock: socket.socket, address: Sockaddr) -> None:
+    error = sock.connect_ex(address)
+    if error == errno.EINPROGRESS:
+        await writable(sock)
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, os.strerror(error))
+
+
+def _refuse_oneself(sock: socket.socket, port: int | bytes) -> None:
     """Treat a connection to itself as what it is: nobody listens.
 
-    TCP allows it where the system happens to choose the very port that is asked for (RFC 9293, 3.5).
+    TCP allows it where the system happens to choose the very *port* that is asked for (RFC 9293, 3.5).
     """
-    if sock.getsockname() == sock.getpeername():
+    own = sock.getsockname()
+    if own[1] == port and own == sock.getpeername():
         raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
 
 

@@ -58,7 +58,7 @@ def observe(body: bytes, seen: Seen = UNSEEN) -> Seen:
 
 def _judge_strictly(body: bytes, expected: Expected, degraded: Expected, seen: Seen) -> Seen:
     try:
-        said = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
+        said = _STRICT.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise ProbeFailure(Reason.BODY, _why_no_json(body, error), seen) from error
     seen = _enriched(said, seen)
@@ -84,6 +84,10 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(said) != len(pairs):
         raise ValueError("a key stands twice in one object")
     return said
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
+"""Made once: for every body it would cost more than the decoding."""
 
 
 def _why_no_json(body: bytes, error: Exception) -> str:
@@ -147,7 +151,8 @@ def _shown(value: object) -> str:
 
 
 def _graded(said: Any, degraded: Expected, seen: Seen) -> Seen:
-    return replace(seen, degraded=any(_is_one_of(_at(said, path), v) for path, v in degraded.items()))
+    is_degraded = any(_is_one_of(_at(said, path), values) for path, values in degraded.items())
+    return seen if is_degraded == seen.degraded else replace(seen, degraded=is_degraded)
 
 
 def _enriched(said: Any, seen: Seen) -> Seen:

@@ -2,8 +2,7 @@
 
 import base64
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -20,8 +19,8 @@ from uptime_exporter.probes.health import observe
 from uptime_exporter.probes.protocol import Phases
 from uptime_exporter.probes.text import one_line
 from uptime_exporter.probes.tls import TlsClient
-from uptime_exporter.probes.transport import FreshConnection
-from uptime_exporter.settings import HttpTarget
+from uptime_exporter.probes.transport import FreshConnection, Message
+from uptime_exporter.settings import HttpTarget, Tls
 
 _BASE_HEADERS = {
     "User-Agent": f"uptime-exporter/{__version__}",
@@ -59,15 +58,14 @@ class HttpProbe:
 
         """
         self._target = target
-        self._url = _url(target)
-        tls = TlsClient(target.tls, self._url.raw_host.decode("ascii"), alpn=("http/1.1",))
-        self._server_name = tls.name
+        url = _url(target)
+        tls = _tls(target, url)
+        self._server_name = url.raw_host.decode("ascii") if tls is None else tls.name
         self._transport = FreshConnection(
             tls, max_body_bytes=target.max_body_bytes, dialler=dialler or Dialler()
         )
-        self._base_headers = httpx.Headers(_BASE_HEADERS)
-        self._own_headers = httpx.Headers(_BASE_HEADERS)
-        self._own_headers.update(_secret_headers(target))
+        body = b"" if target.body is None else target.body.encode()
+        self._first = self._message(target.method, url, body, ours=True)
         self._judge_body = judge or partial(
             judge_health, expected=target.expect_json, degraded=target.degraded_json
         )
@@ -83,33 +81,30 @@ class HttpProbe:
             Inconclusive: The fault is on our side.
 
         """
-        seen = UNSEEN
-        request = self._first_request()
+        seen, message = UNSEEN, self._first
         for _ in range(self._target.max_redirects + 1):
-            request.extensions["phases"] = phases
-            with _remembering(seen):
-                response = await self._transport.handle_async_request(request)
+            try:
+                response = await self._transport.send(message, phases)
+            except ProbeFailure as failure:  # what was seen on the way here goes with it
+                failure.seen = _both(seen, failure.seen)
+                raise
             try:
                 seen = _both(seen, response.extensions["seen"])
                 if not self._leads_on(response):
                     return await self._judge(response, seen, phases)
             finally:
                 await response.aclose()
-            request = self._next_request(request, response, seen)
+            message = self._next(message, response, seen)
         raise ProbeFailure(Reason.STATUS, f"more than {self._target.max_redirects} redirects", seen)
 
-    def _first_request(self) -> httpx.Request:
-        body = None if self._target.body is None else self._target.body.encode()
-        return self._request(self._target.method, self._url, body, ours=True)
-
-    def _request(self, method: str, url: httpx.URL, body: bytes | None, *, ours: bool) -> httpx.Request:
-        """Return a request; only our own server gets what the settings add to it, secrets above all."""
-        return httpx.Request(
-            method,
-            url,
-            headers=self._own_headers if ours else self._base_headers,
-            content=body,
-            extensions={"sni_hostname": self._server_name, "ours": True} if ours else {"ours": False},
+    def _message(self, method: str, url: httpx.URL, body: bytes, *, ours: bool) -> Message:
+        """Return a message; only our own server gets what the settings add to it, secrets above all."""
+        headers = httpx.Headers(_BASE_HEADERS)
+        if ours:
+            headers.update(_secret_headers(self._target))
+        extensions = {"sni_hostname": self._server_name, "ours": True} if ours else {}
+        return Message.of(
+            httpx.Request(method, url, headers=headers, content=body or None, extensions=extensions)
         )
 
     def _leads_on(self, response: httpx.Response) -> bool:
@@ -120,16 +115,16 @@ class HttpProbe:
             and "location" in response.headers
         )
 
-    def _next_request(self, request: httpx.Request, response: httpx.Response, seen: Seen) -> httpx.Request:
-        url = _joined(request.url, response.headers["location"])
+    def _next(self, message: Message, response: httpx.Response, seen: Seen) -> Message:
+        url = _joined(message.url, response.headers["location"])
         if url is None:
             raise ProbeFailure(Reason.STATUS, "redirects to what is no URL", seen)
         if url.scheme not in _PORTS or not url.host:
             raise ProbeFailure(Reason.STATUS, f"redirects to {_shown(url)}, which is not HTTP", seen)
-        ours = request.extensions["ours"] and _origin(url) == _origin(self._url)
-        if _becomes_get(response.status_code, request.method):
-            return self._request("GET", url, None, ours=ours)
-        return self._request(request.method, url, request.content or None, ours=ours)
+        ours = message.ours and _origin(url) == _origin(self._first.url)
+        if _becomes_get(response.status_code, message.method):
+            return self._message("GET", url, b"", ours=ours)
+        return self._message(message.method, url, message.content, ours=ours)
 
     async def _judge(self, response: httpx.Response, seen: Seen, phases: Phases) -> Seen:
         if response.status_code in (self._target.expect_status or _ANY_SUCCESS):
@@ -154,6 +149,13 @@ def _url(target: HttpTarget) -> httpx.URL:
         raise SettingsError([f"url: {error}"]) from error
 
 
+def _tls(target: HttpTarget, url: httpx.URL) -> TlsClient | None:
+    """Return what shakes hands; None where nobody can ask for it: the system's authorities take 20 ms and 2 MB."""
+    if url.scheme == "http" and not target.max_redirects and target.tls == Tls():
+        return None
+    return TlsClient(target.tls, url.raw_host.decode("ascii"), alpn=("http/1.1",))
+
+
 def _secret_headers(target: HttpTarget) -> Mapping[str, str]:
     """Return what the settings add to the request."""
     headers = {name: value.get_secret_value() for name, value in target.headers.items()}
@@ -169,17 +171,10 @@ async def _read(response: httpx.Response) -> bytes:
     return b"".join([piece async for piece in response.aiter_raw()])
 
 
-@contextmanager
-def _remembering(seen: Seen) -> Iterator[None]:
-    """Let a failure carry what was seen before it, on the way here."""
-    try:
-        yield
-    except ProbeFailure as failure:
-        raise ProbeFailure(failure.reason, failure.detail, _both(seen, failure.seen)) from failure
-
-
 def _both(before: Seen, now: Seen) -> Seen:
     """Return *now* with the certificate that runs out first."""
+    if before.certificate_expires is None:
+        return now
     known = [at for at in (before.certificate_expires, now.certificate_expires) if at is not None]
     return replace(now, certificate_expires=min(known, default=None))
 

@@ -1,7 +1,5 @@
 """What a probe is, and how it says how far it came."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
 from uptime_exporter.clock import stopwatch
@@ -27,15 +25,27 @@ class Phases:
         self.current = ""
         self.on_timeout = Reason.TIMEOUT
 
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
+    def phase(self, name: str) -> "_Phase":
         """Time what happens inside as *name*; a phase entered twice (a redirect) adds up."""
         self.current = name
-        started = stopwatch()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + stopwatch() - started
+        return _Phase(self.seconds, name)
+
+
+class _Phase:
+    """Adds the time that is spent inside, however it ends; a generator would cost five times as much."""
+
+    __slots__ = ("_began", "_name", "_seconds")
+
+    def __init__(self, seconds: dict[str, float], name: str) -> None:
+        self._seconds = seconds
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._began = stopwatch()
+
+    def __exit__(self, *_raised: object) -> None:
+        lasted = stopwatch() - self._began
+        self._seconds[self._name] = self._seconds.get(self._name, 0.0) + lasted
 
 
 class Probe(Protocol):

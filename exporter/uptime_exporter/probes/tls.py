@@ -17,7 +17,7 @@ from uptime_exporter.later import Later
 from uptime_exporter.outcome import UNSEEN, Reason, Seen
 from uptime_exporter.probes.dial import Dialler, from_os_error
 from uptime_exporter.probes.protocol import Phases
-from uptime_exporter.probes.stream import CHUNK
+from uptime_exporter.probes.stream import CHUNK, PlainStream
 from uptime_exporter.probes.text import one_line
 from uptime_exporter.settings import Tls
 
@@ -133,11 +133,11 @@ class TlsClient:
 class TlsStream:
     """A socket with TLS on it."""
 
-    __slots__ = ("_incoming", "_loop", "_outgoing", "_sock", "_tls")
+    __slots__ = ("_below", "_incoming", "_outgoing", "_sock", "_tls")
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, server_name: str) -> None:
         self._sock = sock
-        self._loop = asyncio.get_running_loop()
+        self._below = PlainStream(sock)
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
@@ -191,10 +191,10 @@ class TlsStream:
 
     async def _flush(self) -> None:
         if self._outgoing.pending:
-            await self._loop.sock_sendall(self._sock, self._outgoing.read())
+            await self._below.send(self._outgoing.read())
 
     async def _fill(self) -> None:
-        data = await self._loop.sock_recv(self._sock, CHUNK)
+        data = await self._below.receive()
         if data:
             self._incoming.write(data)
         else:
