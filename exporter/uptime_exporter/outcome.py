@@ -1,6 +1,6 @@
 """The one value that travels: what became of one probe that was due."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -84,6 +84,37 @@ class OwnFault(StrEnum):
     """The exporter may not look at the folder, or its file system fails."""
     INTERNAL = "internal"
     """A defect in the exporter; the log has the trace."""
+
+
+_NETWORK = (Reason.TIMEOUT, Reason.DNS, Reason.CONNECT)
+_HTTP = (*_NETWORK, Reason.TLS, Reason.PROTOCOL, Reason.STATUS, Reason.BODY)
+_MYSQL = (
+    *(*_NETWORK, Reason.TLS, Reason.PROTOCOL, Reason.AUTH, Reason.NO_GREETING),
+    *(Reason.TOO_MANY_CONNECTIONS, Reason.READ_ONLY, Reason.QUERY),
+)
+REASONS: Mapping[str, Sequence[Reason]] = MappingProxyType(
+    {
+        "http": _HTTP,
+        "reliability": _HTTP,
+        "mysql": _MYSQL,
+        "tcp": _NETWORK,
+        "file": (Reason.TIMEOUT, Reason.STALE),
+    }
+)
+"""Kind of target → why its probe may find it down. An expensive target may also be held back by its circuit."""
+
+_ALWAYS = (OwnFault.RESOURCES, OwnFault.STARVED, OwnFault.INTERNAL)
+_ON_THE_WAY = (OwnFault.RESOLVER, OwnFault.NETWORK, *_ALWAYS)
+FAULTS: Mapping[str, Sequence[OwnFault]] = MappingProxyType(
+    {
+        "http": _ON_THE_WAY,
+        "reliability": _ON_THE_WAY,
+        "mysql": (*_ON_THE_WAY, OwnFault.HOST_BLOCKED, OwnFault.USER_LIMIT),
+        "tcp": _ON_THE_WAY,
+        "file": (*_ALWAYS, OwnFault.UNREADABLE),
+    }
+)
+"""Kind of target → why its probe may say nothing about it."""
 
 
 @dataclass(frozen=True, slots=True)

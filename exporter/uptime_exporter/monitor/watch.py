@@ -2,12 +2,24 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from functools import cache
 from types import MappingProxyType
+from typing import TypeVar
 
 from uptime_exporter.clock import Clock
 from uptime_exporter.monitor.application import Application
 from uptime_exporter.monitor.circuit import Circuit
-from uptime_exporter.outcome import HOLDS, NO_MODELS, AppSeen, Look, Outcome, OwnFault, Reason
+from uptime_exporter.outcome import (
+    FAULTS,
+    HOLDS,
+    NO_MODELS,
+    REASONS,
+    AppSeen,
+    Look,
+    Outcome,
+    OwnFault,
+    Reason,
+)
 from uptime_exporter.reliability.histogram import Histogram
 from uptime_exporter.reliability.states import BreakerPolicy
 from uptime_exporter.settings import ReliabilityTarget, Target
@@ -15,12 +27,9 @@ from uptime_exporter.settings import ReliabilityTarget, Target
 HISTORY = 100
 """Outcomes kept: the seed's history of 100 checks."""
 
+CAUSE = TypeVar("CAUSE", Reason, OwnFault)
+
 DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-
-
-NO_FAILURES: Mapping[Reason, int] = MappingProxyType(dict.fromkeys(Reason, 0))
-NO_FAULTS: Mapping[OwnFault, int] = MappingProxyType(dict.fromkeys(OwnFault, 0))
-"""Shared by all targets that have none, which are most: a kilobyte each."""
 
 
 class Watch:
@@ -31,8 +40,9 @@ class Watch:
         latest: The last outcome, whatever it was.
         probes: Probes that gave a verdict.
         attempts: Attempts of all probes.
-        failures: Reason → probes that found the target down; every reason is there.
-        inconclusive: Own fault → probes that say nothing; every one is there.
+        failures: Reason → probes that found the target down; every reason is there that its kind may give, and any
+            other that was counted all the same.
+        inconclusive: Own fault → probes that say nothing; in the same way.
         durations: Of whole probes.
         last_run, last_success: Unix times at which such a probe began; None before the first.
         certificate_expires: Unix time, as last seen.
@@ -54,8 +64,7 @@ class Watch:
         self.latest: Outcome | None = None
         self.probes = 0
         self.attempts = 0
-        self.failures = NO_FAILURES
-        self.inconclusive = NO_FAULTS
+        self.failures, self.inconclusive = _nothing_counted(settings.kind, expensive=settings.expensive)
         self.durations = Histogram(DURATIONS)
         self.last_run: float | None = None
         self.last_success: float | None = None
@@ -71,6 +80,10 @@ class Watch:
         """Go on under new settings, with all that is known."""
         if settings.kind != self.settings.kind:
             self.application = _application(settings)
+        if (settings.kind, settings.expensive) != (self.settings.kind, self.settings.expensive):
+            failures, inconclusive = _nothing_counted(settings.kind, expensive=settings.expensive)
+            self.failures = {**failures, **_counted(self.failures)}
+            self.inconclusive = {**inconclusive, **_counted(self.inconclusive)}
         self.settings = settings
         self.address = settings.address
         self.changes += 1
@@ -144,13 +157,13 @@ class Watch:
         if outcome.reason is not None:
             self.upsets += 1
         if isinstance(outcome.reason, OwnFault):
-            self.inconclusive = {**self.inconclusive, outcome.reason: self.inconclusive[outcome.reason] + 1}
+            self.inconclusive = _one_more(self.inconclusive, outcome.reason)
             return
         self.probes += 1
         if outcome.reason is None:
             self.last_success = outcome.at
         else:
-            self.failures = {**self.failures, outcome.reason: self.failures[outcome.reason] + 1}
+            self.failures = _one_more(self.failures, outcome.reason)
         if outcome.look != "degraded":
             self._degraded_since = None
         elif self._degraded_since is None:
@@ -196,3 +209,19 @@ def _application(settings: Target) -> Application | None:
 
 def _policy(settings: Target) -> BreakerPolicy:
     return BreakerPolicy(settings.failure_threshold, settings.recovery_timeout)
+
+
+@cache
+def _nothing_counted(kind: str, *, expensive: bool) -> tuple[Mapping[Reason, int], Mapping[OwnFault, int]]:
+    """Return the counts of a new target of that kind; shared by all of them."""
+    held_back = (Reason.CIRCUIT_OPEN,) if expensive else ()
+    reasons = dict.fromkeys((*REASONS[kind], *held_back), 0)
+    return MappingProxyType(reasons), MappingProxyType(dict.fromkeys(FAULTS[kind], 0))
+
+
+def _one_more(counts: Mapping[CAUSE, int], cause: CAUSE) -> Mapping[CAUSE, int]:
+    return {**counts, cause: counts.get(cause, 0) + 1}
+
+
+def _counted(counts: Mapping[CAUSE, int]) -> dict[CAUSE, int]:
+    return {cause: number for cause, number in counts.items() if number}
