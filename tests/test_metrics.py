@@ -29,9 +29,9 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 def situation(clock: FakeClock) -> Situation:
     """A model server that is degraded, a database that is down, and a target that nobody has asked yet."""
     now = Situation(clock)
-    now.watch("model_server", HttpTarget.model_validate({"url": "https://models.test/health?key=hidden"}))
+    now.watch("model_server", HttpTarget(url="https://models.test/health?key=hidden"))
     now.watch("mysql", MysqlTarget(host="::1"))
-    now.watch("new", HttpTarget.model_validate({"url": "http://new.test:8002"}))
+    now.watch("new", HttpTarget(url="http://new.test:8002/"))
     for _ in range(4):
         now.happen("mysql", Reason.TOO_MANY_CONNECTIONS, detail="1040", attempts=3)
     now.happen("mysql", OwnFault.RESOURCES)

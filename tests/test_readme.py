@@ -13,7 +13,7 @@ from uptime_exporter.cli import main
 from uptime_exporter.clock import SystemClock
 from uptime_exporter.ledger import Bookkeeper, Terms
 from uptime_exporter.outcome import OwnFault, Reason
-from uptime_exporter.settings import load_settings
+from uptime_exporter.settings.load import load_settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

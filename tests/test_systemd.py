@@ -9,7 +9,7 @@ import pytest
 
 from support.servers import need
 from uptime_exporter.app import LAST_RESORT
-from uptime_exporter.settings import load_settings
+from uptime_exporter.settings.load import load_settings
 from uptime_exporter.settings.variables import read_environment
 
 UNIT = Path(__file__).parents[1] / "exporter" / "uptime-exporter.service"

@@ -7,7 +7,7 @@ import resource
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uptime_exporter import __version__, logs
 from uptime_exporter.clock import Clock
@@ -19,7 +19,18 @@ from uptime_exporter.outcome import Outcome
 from uptime_exporter.probes.build import build_probe
 from uptime_exporter.reliability.drain import GracefulShutdown
 from uptime_exporter.settings import LONGEST, Settings, Target, drilling, secrets_of
+from uptime_exporter.settings.apart import Reading
 from uptime_exporter.web import Backend, Listener, Server, create_app, listen
+
+if TYPE_CHECKING:
+    from asyncio import new_event_loop
+else:
+    try:
+        from uvloop import new_event_loop
+    except ImportError:  # the extra `speed` is not installed
+        from asyncio import new_event_loop
+
+__all__ = ["App", "ask_once", "collect_rarely", "new_event_loop"]
 
 log = logs.get("app")
 
@@ -42,15 +53,10 @@ FIXED_AT_START = ("listen", "ledger", "shutdown_timeout")
 class App:
     """The exporter: asks by the beat, answers over HTTP, until it is told to stop."""
 
-    def __init__(self, load: Callable[[], Settings], clock: Clock) -> None:
-        """Take the settings that *load* returns, now and at each reload.
-
-        Raises:
-            SettingsError: They cannot be used.
-
-        """
-        self._load = load
-        self._settings = load()
+    def __init__(self, settings: Settings, reading: Callable[[], Reading], clock: Clock) -> None:
+        """Go by *settings*, and after each reload by those of a new *reading*."""
+        self._settings = settings
+        self._reading = reading
         self._clock = clock
         self._reloads = Reloads(successful=True, at=clock.wall())
         self._reloading = asyncio.Lock()
@@ -81,6 +87,7 @@ class App:
         with self._signals(server):
             self._books.open(*_kept(self._settings))
             await self._watch(self._settings)
+            gc.collect()
             gc.freeze()  # targets stay: no collection has to look at them again
             keeping = asyncio.create_task(self._books.run(), name="ledger")
             await server.start()
@@ -102,7 +109,8 @@ class App:
         """
         async with self._reloading:
             try:
-                settings = await asyncio.to_thread(self._load)
+                with self._reading() as reading:
+                    settings = await asyncio.to_thread(reading.result)
                 await self._watch(settings)
             except SettingsError as error:
                 self._reloads.successful = False

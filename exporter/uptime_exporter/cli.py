@@ -1,42 +1,40 @@
 """What a person types: run, check, probe, report, ledger, demo."""
 
 import argparse
-import asyncio
 import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from uptime_exporter import __version__, logs
-from uptime_exporter.app import App, ask_once, collect_rarely
+from uptime_exporter import __version__
 from uptime_exporter.clock import SystemClock
 from uptime_exporter.errors import SettingsError, UptimeError
 from uptime_exporter.later import Later
-from uptime_exporter.ledger import read_history
-from uptime_exporter.monitor import Attempt
 from uptime_exporter.outcome import OwnFault
-from uptime_exporter.settings import Settings, load_settings, secrets_of
+from uptime_exporter.settings import Settings, secrets_of
+from uptime_exporter.settings.apart import Reading
 
 if TYPE_CHECKING:
-    from asyncio import new_event_loop
+    import asyncio
 
+    from uptime_exporter import app as works
     from uptime_exporter import demo as stage
     from uptime_exporter import drill as fire
+    from uptime_exporter import ledger as books
+    from uptime_exporter import logs
     from uptime_exporter import report as paper
     from uptime_exporter.ledger import transfer
+    from uptime_exporter.monitor import Attempt
+    from uptime_exporter.settings import load as here
 else:
+    asyncio, logs, works = Later("asyncio"), Later("uptime_exporter.logs"), Later("uptime_exporter.app")
     stage, paper = Later("uptime_exporter.demo"), Later("uptime_exporter.report")
-    transfer = Later("uptime_exporter.ledger.transfer")
-    fire = Later("uptime_exporter.drill")
-    try:
-        from uvloop import new_event_loop
-    except ImportError:  # the extra `speed` is not installed
-        from asyncio import new_event_loop
+    books, transfer = Later("uptime_exporter.ledger"), Later("uptime_exporter.ledger.transfer")
+    fire, here = Later("uptime_exporter.drill"), Later("uptime_exporter.settings.load")
 
 WELL, NOT_WELL, UNUSABLE = 0, 1, 2
 """Exit codes: as asked; down, inconclusive or failed; the settings or the arguments cannot be used."""
@@ -50,7 +48,20 @@ DEMO_PORTS = {
 }
 SERVE_PORTS = {"main_backend": 8000, "model_server": 8001, "asr_ocr_server": 8002}
 
-Load = partial[Settings]
+
+class Sources(NamedTuple):
+    """Where the settings come from, beside the environment."""
+
+    config: Path | None
+    overrides: Mapping[str, object]
+
+    def load(self) -> Settings:
+        """Read them here and now."""
+        return here.load_settings(self.config, overrides=self.overrides)
+
+    def reading(self) -> Reading:
+        """Begin to read them elsewhere."""
+        return Reading(self.config, self.overrides)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,9 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.SIGTERM, _leave
     )  # as process 1 of a container, a signal without a handler is ignored
     arguments = _parser().parse_args(argv)
-    load = partial(load_settings, arguments.config, overrides=_overrides(arguments))
+    sources = Sources(arguments.config, _overrides(arguments))
     try:
-        return int(arguments.command(arguments, load))
+        return int(arguments.command(arguments, sources))
     except SettingsError as error:
         return _complain(*error.mistakes)
     except UptimeError as error:
@@ -73,16 +84,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGINT
 
 
-def run(_arguments: argparse.Namespace, load: Load) -> int:
+def run(_arguments: argparse.Namespace, sources: Sources) -> int:
     """Probe and publish until told to stop."""
-    collect_rarely()
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(_run(load))
+    with sources.reading() as reading:
+        works.collect_rarely()  # and all that there is to import is, while the settings are read
+        settings = reading.result()
+    with asyncio.Runner(loop_factory=works.new_event_loop) as runner:
+        return runner.run(_run(settings, sources.reading))
 
 
-def check(_arguments: argparse.Namespace, load: Load) -> int:
+def check(_arguments: argparse.Namespace, sources: Sources) -> int:
     """Say whether the settings can be used, with every mistake at once."""
-    settings = load()
+    settings = sources.load()
     width = max(map(len, settings.targets))
     for name, target in settings.targets.items():
         print(f"{name:{width}}  {target.kind:5}  {target.address}  every {target.interval:g} s")
@@ -93,24 +106,24 @@ def check(_arguments: argparse.Namespace, load: Load) -> int:
     return WELL
 
 
-def probe(arguments: argparse.Namespace, load: Load) -> int:
+def probe(arguments: argparse.Namespace, sources: Sources) -> int:
     """Ask one target once, and show the phases and the verdict."""
-    settings = load()
+    settings = sources.load()
     target = settings.targets.get(arguments.target)
     if target is None:
         known = ", ".join(settings.targets)
         return _complain(f"there is no target {arguments.target!r}; the settings know {known}")
     logs.configure("logfmt", "error")
     logs.redact(secrets_of(settings))
-    attempt = asyncio.run(ask_once(arguments.target, target, SystemClock()))
+    attempt = asyncio.run(works.ask_once(arguments.target, target, SystemClock()))
     print("\n".join(_told(arguments.target, target.kind, target.address, attempt)))
     return WELL if attempt.reason is None else NOT_WELL
 
 
-def report(arguments: argparse.Namespace, load: Load) -> int:
+def report(arguments: argparse.Namespace, sources: Sources) -> int:
     """Say what was promised and what was kept, in a calendar month or any other time."""
     request = paper.Request.from_arguments(arguments, SystemClock().wall())
-    document = paper.report(read_history(load().ledger), request)
+    document = paper.report(books.read_history(sources.load().ledger), request)
     if request.output is None:
         print(document, end="")
     else:
@@ -118,35 +131,35 @@ def report(arguments: argparse.Namespace, load: Load) -> int:
     return WELL
 
 
-def ledger_check(_arguments: argparse.Namespace, load: Load) -> int:
+def ledger_check(_arguments: argparse.Namespace, sources: Sources) -> int:
     """Say whether the ledger agrees with itself."""
-    path = load().ledger
+    path = sources.load().ledger
     problems = transfer.check(path)
     print("\n".join(problems) if problems else f"{path} agrees with itself.")
     return NOT_WELL if problems else WELL
 
 
-def ledger_export(_arguments: argparse.Namespace, load: Load) -> int:
+def ledger_export(_arguments: argparse.Namespace, sources: Sources) -> int:
     """Write the whole ledger to standard output, as JSON lines."""
-    transfer.export(load().ledger, sys.stdout)
+    transfer.export(sources.load().ledger, sys.stdout)
     return WELL
 
 
-def ledger_import(arguments: argparse.Namespace, load: Load) -> int:
+def ledger_import(arguments: argparse.Namespace, sources: Sources) -> int:
     """Make a new ledger of what export has written."""
-    path = load().ledger
+    path = sources.load().ledger
     with arguments.file as lines:
         transfer.import_(lines, path)
     print(f"{path} holds all of it.")
     return WELL
 
 
-def demo(arguments: argparse.Namespace, load: Load) -> int:
+def demo(arguments: argparse.Namespace, sources: Sources) -> int:
     """Start stand-ins for the watched servers, with faults to switch on, and the exporter watching them."""
-    return asyncio.run(_demo(arguments, load))
+    return asyncio.run(_demo(arguments, sources))
 
 
-def demo_serve(arguments: argparse.Namespace, _load: Load) -> int:
+def demo_serve(arguments: argparse.Namespace, _sources: Sources) -> int:
     """Run one stand-in by itself, as a container does, with a control of its own."""
     logs.configure(arguments.log_format or "logfmt", "info")
     port = SERVE_PORTS[arguments.server] if arguments.port is None else arguments.port
@@ -195,7 +208,7 @@ def _serve_backend(arguments: argparse.Namespace, port: int) -> int:
     return WELL
 
 
-def demo_load(arguments: argparse.Namespace, _load: Load) -> int:
+def demo_load(arguments: argparse.Namespace, _sources: Sources) -> int:
     """Ask the main backend as its users do, and say whether they got their answers: 0 if 99.9 % did."""
     seconds, rate = arguments.seconds, arguments.rate
     users = stage.Load(arguments.url, rate=rate)
@@ -216,23 +229,24 @@ def demo_load(arguments: argparse.Namespace, _load: Load) -> int:
     return WELL if tally.kept else NOT_WELL
 
 
-def drill(arguments: argparse.Namespace, _load: Load) -> int:
+def drill(arguments: argparse.Namespace, _sources: Sources) -> int:
     """Let a target fail, see that somebody is told, let it be well again, see that this is told too."""
     told = asyncio.run(fire.rehearse(fire.options(arguments), fire.Progress(sys.stdout)))
     return WELL if told else NOT_WELL
 
 
-async def _run(load: Load) -> int:
-    return await App(load, SystemClock()).run()
+async def _run(settings: Settings, reading: Callable[[], Reading]) -> int:
+    return await works.App(settings, reading, SystemClock()).run()
 
 
-async def _demo(arguments: argparse.Namespace, load: Load) -> int:
+async def _demo(arguments: argparse.Namespace, sources: Sources) -> int:
     ports = {name: getattr(arguments, name) for name in DEMO_PORTS}
     with TemporaryDirectory(prefix="uptime-exporter-") as folder:
         async with stage.stand_ins(**ports) as standing:
             settings = {"ledger": "uptime.db", **standing.overrides()}
             file = _private_file(Path(folder, "uptime.yaml"), json.dumps(settings))
-            app = App(partial(load.func, file, **load.keywords), SystemClock())
+            of_demo = sources._replace(config=file)
+            app = works.App(of_demo.load(), of_demo.reading, SystemClock())
             return await app.run(lambda url: print(standing.instructions(url), flush=True))
 
 
@@ -243,7 +257,7 @@ def _private_file(path: Path, text: str) -> Path:
     return path
 
 
-def _told(name: str, kind: str, address: str, attempt: Attempt) -> list[str]:
+def _told(name: str, kind: str, address: str, attempt: "Attempt") -> list[str]:
     """Return what became of one attempt, as lines."""
     phases = attempt.phases.seconds
     lines = [f"{name}: {kind} {address}"]

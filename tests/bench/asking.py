@@ -7,20 +7,19 @@ import time
 from collections.abc import Callable
 
 import uvloop
-from pydantic import TypeAdapter
 
+from support.configured import made
 from uptime_exporter import logs
 from uptime_exporter.clock import SystemClock
 from uptime_exporter.monitor import Asker, Watch
 from uptime_exporter.monitor.slots import Slots
 from uptime_exporter.probes.build import build_probe
-from uptime_exporter.settings import Target
+from uptime_exporter.settings.model import KINDS
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
     "uvloop": uvloop.new_event_loop,
 }
-TARGET: TypeAdapter[Target] = TypeAdapter(Target)
 
 
 async def probes(asker: Asker, watch: Watch, number: int) -> float:
@@ -42,7 +41,8 @@ def _nothing() -> None:
 def main(new: Callable[[], asyncio.AbstractEventLoop], settings: str) -> None:
     """Probe and answer until there is no line any more."""
     logs.configure("logfmt", "error")
-    clock, target = SystemClock(), TARGET.validate_python(json.loads(settings))
+    values = json.loads(settings)
+    clock, target = SystemClock(), made(KINDS[values.pop("kind")], **values)
     with asyncio.Runner(loop_factory=new) as runner:
         runner.get_loop()
         asker = Asker("t", target, build_probe(target), clock, Slots().slot)

@@ -31,7 +31,7 @@ class Crowd:
         self.situation = Situation(FakeClock())
         self.committed: dict[str, dict[State, int]] = {}
         for n in range(number):
-            self.situation.watch(f"t{n}", HttpTarget.model_validate({"url": f"http://h{n}.test:8000/health"}))
+            self.situation.watch(f"t{n}", HttpTarget(url=f"http://h{n}.test:8000/health"))
         names = tuple(self.situation.watches)
         for name, targets in [*((name, (name,)) for name in names), ("system", names)]:
             self.situation.accounts[name] = Account(name, Terms(targets), born=0)

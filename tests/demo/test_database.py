@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from support.configured import made
 from support.servers import need
 from uptime_exporter.demo.database import (
     DatabaseError,
@@ -47,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 async def probe(database: PrivateDatabase, **settings: bool) -> None:
     """Ask *database* as the exporter does."""
     values = {"host": "127.0.0.1", "port": database.port, "password": PASSWORD, **settings}
-    target = MysqlTarget.model_validate(values)
+    target = made(MysqlTarget, **values)
     await MysqlProbe(target).check(Phases())
 
 

@@ -5,15 +5,15 @@ import gc
 from contextlib import AbstractAsyncContextManager
 
 import pytest
-from pydantic import SecretStr
 
 from demo.asking import ask, dial
 from demo.fakes import FREE_PORT, FakeServerProgram
+from support.configured import made
 from support.servers import need
 from uptime_exporter.demo import Demo, stand_ins
 from uptime_exporter.demo.database import private_database
 from uptime_exporter.demo.run import OpenDatabase
-from uptime_exporter.settings import HttpTarget, MysqlTarget, Settings
+from uptime_exporter.settings import HttpTarget, MysqlTarget, Secret, Settings
 
 PAGE = "http://127.0.0.1:10999/"
 
@@ -55,7 +55,7 @@ async def test_the_settings_watch_exactly_what_runs() -> None:
     """The exporter that gets them asks the stand-ins and the database with its password."""
     program = FakeServerProgram()
     async with anywhere(program) as demo:
-        settings = Settings.model_validate(demo.overrides())
+        settings = made(Settings, **demo.overrides())
 
     model, asr, mysql = settings.targets.values()
     assert isinstance(model, HttpTarget)
@@ -64,7 +64,7 @@ async def test_the_settings_watch_exactly_what_runs() -> None:
     assert isinstance(mysql, MysqlTarget)
     assert (mysql.address, mysql.user) == (f"127.0.0.1:{FREE_PORT}", "uptime")
     assert mysql.expect_writable, "or nobody would see the switch read_only"
-    assert mysql.password == SecretStr(program.password)
+    assert mysql.password == Secret(program.password)
     assert settings.slas["system"].targets == ("model_server", "asr_ocr_server", "mysql")
 
 
@@ -72,7 +72,7 @@ async def test_without_a_server_program_the_database_is_left_out() -> None:
     """It says so, and the promise is about what is left."""
     program = FakeServerProgram(installed=False)
     async with anywhere(program) as demo:
-        settings = Settings.model_validate(demo.overrides())
+        settings = made(Settings, **demo.overrides())
         text = demo.instructions(PAGE)
 
     assert list(settings.targets) == ["model_server", "asr_ocr_server"]

@@ -368,7 +368,7 @@ async def test_whatever_happens_totals_never_go_down(
 
 def test_promises_of_the_settings_are_counted_in_milliseconds() -> None:
     """Targets, objective and window are those of the settings."""
-    promises = {"system": Sla.model_validate({"targets": ["web", "db"], "objective": 0.99, "window": "7d"})}
+    promises = {"system": Sla(targets=("web", "db"), objective=0.99, window=7 * 86_400.0)}
 
     assert terms_of(promises) == {"system": Terms(("web", "db"), 0.99, 7 * 86_400_000)}
 

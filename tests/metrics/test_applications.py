@@ -16,7 +16,7 @@ from uptime_exporter.outcome import AppSeen, CheckSeen, CircuitSeen, Reason, See
 from uptime_exporter.reliability import GracefulShutdown
 from uptime_exporter.settings import HttpTarget, ReliabilityTarget
 
-BACKEND = ReliabilityTarget.model_validate({"url": "http://backend.test:8000/reliability"})
+BACKEND = ReliabilityTarget(url="http://backend.test:8000/reliability")
 RULES = Path(__file__).parents[2] / "alerts" / "rules" / "targets.yaml"
 SINCE = "uptime_circuit_state_since_timestamp_seconds"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -100,7 +100,7 @@ def test_what_it_no_longer_tells_of_is_gone(situation: Situation, page: Expositi
     for n in range(20):
         situation.happen("main_backend", seen=telling(**{f"c{n}": CircuitSeen("closed")}))
     assert {line.split('"')[3] for line in lines(page, "uptime_circuit")} == {"c19"}
-    situation.watches["main_backend"].adopt(HttpTarget.model_validate({"url": "http://backend.test"}))
+    situation.watches["main_backend"].adopt(HttpTarget(url="http://backend.test/"))
     assert lines(page, "uptime_circuit") == []
 
 

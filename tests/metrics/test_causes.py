@@ -92,7 +92,7 @@ def published(situation: Situation, name: str) -> dict[str, str]:
         (TcpTarget(host="a", port=1), {*REASONS["tcp"], *FAULTS["tcp"]}),
         (MysqlTarget(host="a"), {*REASONS["mysql"], *FAULTS["mysql"]}),
         (
-            HttpTarget.model_validate({"url": "http://a", "expensive": True}),
+            HttpTarget(url="http://a/", expensive=True),
             {*REASONS["http"], *FAULTS["http"], Reason.CIRCUIT_OPEN},
         ),
         (FileTarget(path="/backups/*", younger_than=60), {*REASONS["file"], *FAULTS["file"]}),

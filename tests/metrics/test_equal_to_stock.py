@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.configured import made
 from support.loop import FakeClock
 from support.published import Situation
 from support.stock import Stock
@@ -37,8 +38,8 @@ ACCEPTED = [
 ]
 
 TARGETS: Sequence[Target] = (
-    HttpTarget.model_validate({"url": "https://a.test/health?key=hidden", "interval": 30}),
-    HttpTarget.model_validate({"url": "http://b.test:8000/%7B0%7D%s", "interval": 86_400}),
+    HttpTarget(url="https://a.test/health?key=hidden", interval=30),
+    made(HttpTarget, url="http://b.test:8000/%7B0%7D%s", interval=86_400),
     MysqlTarget(host="::1"),
     TcpTarget(host="d.test", port=6379),
 )

@@ -17,9 +17,7 @@ PROBES = 20
 
 async def circles(url: str) -> tuple[int, object]:
     """Return how many objects only the garbage collector can free after so many probes, and what they said."""
-    target = HttpTarget.model_validate(
-        {"url": url, "timeout": 0.02 if "silent" in url else 2, "interval": 10}
-    )
+    target = HttpTarget(url=url, timeout=0.02 if "silent" in url else 2, interval=10)
     asker = Asker("target", target, build_probe(target), SystemClock(), nullcontext)
     await asker.attempt()
     gc.collect()

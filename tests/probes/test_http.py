@@ -24,6 +24,7 @@ from support.badservers import (
     silent,
     stuck_after,
 )
+from support.configured import made
 from uptime_exporter.errors import ProbeFailure, SettingsError
 from uptime_exporter.outcome import Reason, Seen
 from uptime_exporter.probes.http import HttpProbe
@@ -37,7 +38,7 @@ START = b"HTTP/1.1 200 OK\r\n"
 
 
 def probe(server: Server, path: str = "/health", **settings: Any) -> HttpProbe:
-    return HttpProbe(HttpTarget(url=server.url(path), **settings))
+    return HttpProbe(made(HttpTarget, url=server.url(path), **settings))
 
 
 async def failure(probe: HttpProbe) -> ProbeFailure:
@@ -483,7 +484,7 @@ def stepping() -> Callable[[int], Any]:
 
 def test_a_url_that_cannot_be_asked_is_a_mistake_in_the_settings() -> None:
     """Found before the first probe."""
-    target = HttpTarget(url="http://a.test/").model_copy(update={"url": "http://a.test:x/"})
+    target = HttpTarget(url="http://a.test:x/")
 
     with pytest.raises(SettingsError, match="url: Invalid port"):
         HttpProbe(target)

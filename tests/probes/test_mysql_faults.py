@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.configured import made
 from support.databases import (
     HEAR,
     LEAVE,
@@ -44,7 +45,7 @@ CACHING = greeting(plugin=passwords.CACHING_SHA2)
 
 async def check(port: int, phases: Phases | None = None, **settings: Any) -> Seen:
     """Ask the server at *port* once."""
-    target = MysqlTarget(host="127.0.0.1", port=port, **({"password": "hunter2"} | settings))
+    target = made(MysqlTarget, host="127.0.0.1", port=port, **({"password": "hunter2"} | settings))
     return await MysqlProbe(target).check(phases or Phases())
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from support.configured import made
 from support.databases import PASSWORD, RealServer, real_server
 from uptime_exporter.errors import Inconclusive, ProbeFailure
 from uptime_exporter.outcome import UNSEEN, OwnFault, Reason, Seen
@@ -35,7 +36,9 @@ async def server(
 
 async def check(server: RealServer, phases: Phases | None = None, **settings: Any) -> Seen:
     """Ask *server* once."""
-    target = MysqlTarget(host="127.0.0.1", port=server.database.port, **({"password": PASSWORD} | settings))
+    target = made(
+        MysqlTarget, host="127.0.0.1", port=server.database.port, **({"password": PASSWORD} | settings)
+    )
     return await MysqlProbe(target).check(phases or Phases())
 
 

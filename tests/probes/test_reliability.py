@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.badservers import Behaviour, response, saying, serving
+from support.configured import made
 from uptime_exporter.errors import ProbeFailure
 from uptime_exporter.outcome import AppSeen, CheckSeen, CircuitSeen, Reason, Seen
 from uptime_exporter.probes.build import build_probe
@@ -82,7 +83,7 @@ def refused(body: bytes) -> str:
 
 async def ask(behave: Behaviour, **settings: object) -> Seen:
     async with serving(behave) as server:
-        target = ReliabilityTarget.model_validate({"url": server.url("/reliability"), **settings})
+        target = made(ReliabilityTarget, url=server.url("/reliability"), **settings)
         return await build_probe(target).check(Phases())
 
 
@@ -168,7 +169,7 @@ async def test_a_body_without_end_is_cut() -> None:
 async def test_the_settings_secrets_are_sent() -> None:
     """A backend may want to be shown a token, and gets it."""
     async with serving(saying(response(json.dumps(OLD).encode()))) as server:
-        target = ReliabilityTarget.model_validate({"url": server.url(), "bearer_token": "hunter2"})
+        target = made(ReliabilityTarget, url=server.url(), bearer_token="hunter2")
         await build_probe(target).check(Phases())
     assert b"Bearer hunter2" in server.requests[0]
 

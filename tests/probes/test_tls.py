@@ -25,6 +25,7 @@ from support.badservers import (
     serving,
     silent,
 )
+from support.configured import made
 from uptime_exporter.errors import ProbeFailure, SettingsError
 from uptime_exporter.outcome import Reason, Seen
 from uptime_exporter.probes.dial import Dialler
@@ -66,7 +67,7 @@ def good(ca: trustme.CA, *names: str, until: datetime = SOON) -> ssl.SSLContext:
 
 
 def probe(server: Server, *, tls: dict[str, Any] | None = None, **settings: Any) -> HttpProbe:
-    return HttpProbe(HttpTarget(url=server.url(scheme="https"), tls=tls or {}, **settings))
+    return HttpProbe(made(HttpTarget, url=server.url(scheme="https"), tls=tls or {}, **settings))
 
 
 async def failure(probe: HttpProbe) -> ProbeFailure:
@@ -414,7 +415,7 @@ def test_files_that_cannot_be_used_are_mistakes_in_the_settings(
 ) -> None:
     """Found before the first probe, each with its place; nobody is asked for a passphrase."""
     with pytest.raises(SettingsError) as caught:
-        build_context(Tls(**broken(ca, tmp_path)))
+        build_context(made(Tls, **broken(ca, tmp_path)))
 
     assert caught.value.mistakes == (words.format(tmp_path),)
 

@@ -7,7 +7,8 @@ import pytest
 
 from support.configured import Complain, Load
 from uptime_exporter.errors import SettingsError
-from uptime_exporter.settings import Settings, load_settings
+from uptime_exporter.settings import Settings
+from uptime_exporter.settings.load import load_settings
 
 
 @pytest.fixture

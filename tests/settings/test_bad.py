@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from uptime_exporter.errors import SettingsError
-from uptime_exporter.settings import load_settings
+from uptime_exporter.settings.load import load_settings
 
 BAD = Path(__file__).parent / "bad"
 CASES = sorted(file.stem for file in BAD.glob("*.yaml"))

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from support.configured import Complain, Load
-from uptime_exporter.settings import HttpTarget, MysqlTarget, Settings, TcpTarget, load_settings
+from uptime_exporter.settings import HttpTarget, MysqlTarget, Settings, TcpTarget
+from uptime_exporter.settings.load import load_settings
 
 MONTH = 30 * 86_400.0
 

@@ -13,7 +13,8 @@ import yaml
 from stack.compose_file import ROOT, TEXT, Compose, variables
 from support.prometheus import Prometheus
 from uptime_exporter.app import LAST_RESORT
-from uptime_exporter.settings import FileTarget, Settings, load_settings
+from uptime_exporter.settings import FileTarget, Settings
+from uptime_exporter.settings.load import load_settings
 from uptime_exporter.settings.values import DAY
 
 STACK = Compose.under({})

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from support.configured import made
 from uptime_exporter.errors import Inconclusive, ProbeFailure
 from uptime_exporter.outcome import OwnFault, Reason, Seen
 from uptime_exporter.probes.protocol import Phases, Probe
@@ -67,7 +68,7 @@ class Hanging(ScriptedProbe):
 
 def target(**settings: object) -> Target:
     """Return the settings of a target that a scripted probe stands for."""
-    return TcpTarget.model_validate({"host": "target.test", "port": 1, **settings})
+    return made(TcpTarget, **{"host": "target.test", "port": 1, **settings})
 
 
 class Probes:

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from gzip import compress
 
-from pydantic import SecretStr
-
 from support.loop import FakeClock
 from uptime_exporter.errors import SettingsError
 from uptime_exporter.ledger.account import Account, Terms
@@ -14,15 +12,15 @@ from uptime_exporter.ledger.timeline import Timeline
 from uptime_exporter.monitor import Watch
 from uptime_exporter.outcome import UNSEEN, Outcome, OwnFault, Reason, Seen
 from uptime_exporter.reliability.drain import GracefulShutdown
-from uptime_exporter.settings import HttpTarget, MysqlTarget, Target, TcpTarget
+from uptime_exporter.settings import HttpTarget, MysqlTarget, Secret, Target, TcpTarget
 from uptime_exporter.web import Backend
 
 BEAT = 30.0
 DAY = 86_400.0
 
-MODEL_SERVER = HttpTarget.model_validate({"url": "http://localhost:8001/health"})
-ASR_OCR_SERVER = HttpTarget.model_validate({"url": "http://localhost:8002/health"})
-MYSQL = MysqlTarget(host="localhost", user="uptime", password=SecretStr("hunter2"))
+MODEL_SERVER = HttpTarget(url="http://localhost:8001/health")
+ASR_OCR_SERVER = HttpTarget(url="http://localhost:8002/health")
+MYSQL = MysqlTarget(host="localhost", user="uptime", password=Secret("hunter2"))
 DOOR = TcpTarget(host="::1", port=6379)
 
 WELL = Seen(models={"llm": True, "summary": True})
@@ -116,7 +114,7 @@ class Scene:
         chosen = named if targets is None else targets
         self.monitor = FakeMonitor({name: Watch(name, chosen[name], self.clock) for name in chosen})
         self.drain = GracefulShutdown(timeout=30.0)
-        self.token: SecretStr | None = None
+        self.token: Secret | None = None
         self.mistakes: list[str] = []
         self.reloads = 0
         self.drills: list[float] = []

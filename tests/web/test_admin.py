@@ -1,19 +1,19 @@
 """Who may change something."""
 
 import pytest
-from pydantic import SecretStr
 from starlette.datastructures import Headers
 
+from uptime_exporter.settings import Secret
 from uptime_exporter.web.admin import Refusal, is_loopback, refusal
 
-TOKEN = SecretStr("s3cret-ü")
+TOKEN = Secret("s3cret-ü")
 LOCAL = {"host": "localhost:10999"}
 
 
 def judge(
     headers: dict[str, str],
     *,
-    token: SecretStr | None = None,
+    token: Secret | None = None,
     peer: str | None = "127.0.0.1",
     loopback_only: bool = True,
 ) -> Refusal | None:
@@ -42,7 +42,7 @@ def test_the_token_decides_where_one_is_set(authorization: str, status: int | No
     """Without a token shown it is 401, with the wrong one 403; from where doesn't matter."""
     refused = judge(
         {"authorization": authorization, "host": "uptime.example.org", "x-forwarded-for": "10.0.0.7"},
-        token=SecretStr("tok"),
+        token=Secret("tok"),
         peer="203.0.113.9",
         loopback_only=False,
     )
@@ -60,7 +60,7 @@ def test_a_missing_token_is_asked_for() -> None:
 
 def test_an_empty_token_opens_nothing() -> None:
     """A token file that was emptied by mistake locks the door instead of opening it."""
-    refused = judge({"authorization": "Bearer x", **LOCAL}, token=SecretStr(""))
+    refused = judge({"authorization": "Bearer x", **LOCAL}, token=Secret(""))
 
     assert refused is not None
     assert refused.status == 403

@@ -8,7 +8,7 @@ from uptime_exporter.settings import ReliabilityTarget
 from uptime_exporter.web import answers
 from uptime_exporter.web.page import render_page
 
-BACKEND = ReliabilityTarget.model_validate({"url": "http://localhost:8000/reliability"})
+BACKEND = ReliabilityTarget(url="http://localhost:8000/reliability")
 TOLD = AppSeen(
     circuits={"model_server": CircuitSeen("open"), "<asr>": CircuitSeen("closed")},
     checks={"database": CheckSeen(healthy=True), "asr": CheckSeen(healthy=None)},

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from support.situations import Scene
 from uptime_exporter.outcome import Reason
 from uptime_exporter.reliability.answer import takes_gzip
+from uptime_exporter.settings import Secret
 from uptime_exporter.web import create_app
 from uptime_exporter.web.routes import GUIDE
 
@@ -290,7 +290,7 @@ async def test_strangers_change_nothing_and_learn_nothing(
 
 
 def with_token(scene: Scene) -> Scene:
-    scene.token = SecretStr("tok")
+    scene.token = Secret("tok")
     return scene
 
 
@@ -300,7 +300,7 @@ async def test_the_token_opens_from_anywhere() -> None:
     shown = {"Authorization": "Bearer tok"}
     async with client(scene, peer="203.0.113.9", loopback_only=False) as http:
         assert (await http.post("/-/reload", headers=shown)).status_code == 200
-        scene.token = SecretStr("another")
+        scene.token = Secret("another")
         assert (await http.post("/-/reload", headers=shown)).status_code == 403
 
     assert scene.reloads == 1

@@ -144,7 +144,7 @@ class HttpProbe:
 
 def _url(target: HttpTarget) -> httpx.URL:
     try:
-        return httpx.URL(str(target.url))
+        return httpx.URL(target.url)
     except httpx.InvalidURL as error:
         raise SettingsError([f"url: {error}"]) from error
 

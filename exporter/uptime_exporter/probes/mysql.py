@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Sequence
+from dataclasses import replace
 
 from uptime_exporter.errors import Inconclusive, ProbeFailure
 from uptime_exporter.outcome import UNSEEN, Reason, Seen
@@ -46,7 +47,7 @@ class MysqlProbe:
         self._tls = self._trusting = None
         if target.tls is not None:
             self._tls = TlsClient(target.tls, target.host)
-            anybody = target.tls.model_copy(update={"insecure_skip_verify": True})
+            anybody = replace(target.tls, insecure_skip_verify=True)
             self._trusting = TlsClient(anybody, target.host)
         self._one_at_a_time = asyncio.Lock()
 

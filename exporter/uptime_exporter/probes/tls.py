@@ -7,6 +7,7 @@ import ssl
 import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -82,7 +83,7 @@ class TlsClient:
         """
         self.name = (tls.server_name or host).rstrip(".")
         self.context = build_context(tls, alpn)
-        self._trusting = build_context(tls.model_copy(update={"insecure_skip_verify": True}), alpn)
+        self._trusting = build_context(replace(tls, insecure_skip_verify=True), alpn)
         _require_usable_name(self.context, self.name)
 
     def named(self, name: str) -> "TlsClient":

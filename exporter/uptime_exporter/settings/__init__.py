@@ -1,7 +1,6 @@
 """What the file may say; the only place with YAML, environment, defaults and units."""
 
 from uptime_exporter.settings.drill import DRILL, LONGEST, drilling
-from uptime_exporter.settings.load import load_settings
 from uptime_exporter.settings.model import (
     FileTarget,
     HttpTarget,
@@ -14,6 +13,7 @@ from uptime_exporter.settings.model import (
     Tls,
 )
 from uptime_exporter.settings.redaction import secrets_of
+from uptime_exporter.settings.secret import Secret
 from uptime_exporter.settings.values import duration
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "HttpTarget",
     "MysqlTarget",
     "ReliabilityTarget",
+    "Secret",
     "Settings",
     "Sla",
     "Target",
@@ -30,6 +31,5 @@ __all__ = [
     "Tls",
     "drilling",
     "duration",
-    "load_settings",
     "secrets_of",
 ]

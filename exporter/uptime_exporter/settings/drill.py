@@ -1,5 +1,7 @@
 """The target that fails for the time of a drill, so that nothing of the user's has to."""
 
+from dataclasses import replace
+
 from uptime_exporter.errors import SettingsError
 from uptime_exporter.settings.model import Settings, TcpTarget
 
@@ -25,7 +27,7 @@ def drilling(settings: Settings) -> Settings:
     beat = min(BEAT, settings.interval)
     target = TcpTarget(host="127.0.0.1", port=1, interval=beat, timeout=beat / 2, retries=0)
     strictest = max(settings.slas.values(), key=lambda sla: sla.objective)
-    promise = strictest.model_copy(update={"targets": (DRILL,)})
-    return settings.model_copy(
-        update={"targets": {**settings.targets, DRILL: target}, "slas": {**settings.slas, DRILL: promise}}
+    promise = replace(strictest, targets=(DRILL,))
+    return replace(
+        settings, targets={**settings.targets, DRILL: target}, slas={**settings.slas, DRILL: promise}
     )

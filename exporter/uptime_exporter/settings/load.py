@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from uptime_exporter.errors import SettingsError
 from uptime_exporter.later import Later
+from uptime_exporter.settings.checked import SETTINGS, checked_as
 from uptime_exporter.settings.files import (
     FileUnusableError,
     authorities_in,
@@ -118,7 +119,7 @@ def _validated(layer: Layer) -> Settings | None:
         else:
             tree[name] = value
     try:
-        return Settings.model_validate(tree)
+        return checked_as(Settings, tree)
     except ValidationError as error:
         tell(error, layer)
         return None
@@ -179,7 +180,7 @@ def _path(value: object) -> Path | None:
 
 
 def _check_ledger(layer: Layer) -> None:
-    ledger = _path(layer.tree.get("ledger", Settings.model_fields["ledger"].default))
+    ledger = _path(layer.tree.get("ledger", SETTINGS.model_fields["ledger"].default))
     if ledger:
         with _noting(layer, ("ledger",)):
             writable(ledger)

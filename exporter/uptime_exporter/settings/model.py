@@ -1,68 +1,60 @@
-"""Every setting: its name, unit, default and bounds."""
+"""Every setting: its name, unit and default, as plain values; what it may be, `kinds` says.
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+The annotations are read by `checked` only, so that nothing of what checks a setting is held by who goes by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from uptime_exporter.later import Later
+from uptime_exporter.settings.values import DAY, host_and_port, is_address
 
-from uptime_exporter.reliability.retry import RetryPolicy
-from uptime_exporter.settings.values import (
-    DAY,
-    Age,
-    Count,
-    DatabaseUser,
-    HeaderName,
-    HeaderValue,
-    Host,
-    Listen,
-    Method,
-    Name,
-    Names,
-    Part,
-    Password,
-    Pattern,
-    Pause,
-    Port,
-    Redirects,
-    Retries,
-    Scalars,
-    Seconds,
-    Statuses,
-    Threshold,
-    Token,
-    Url,
-    UserName,
-    Window,
-    host_and_port,
-    is_address,
-    wrong,
-)
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
+    from uptime_exporter.reliability import retry
+    from uptime_exporter.settings.kinds import (
+        Age,
+        AtLeastOne,
+        Count,
+        DatabaseUser,
+        HeaderName,
+        HeaderValue,
+        Hidden,
+        Host,
+        Listen,
+        Method,
+        Name,
+        Names,
+        Part,
+        Password,
+        Pattern,
+        Pause,
+        Port,
+        Redirects,
+        Retries,
+        Scalars,
+        Seconds,
+        Statuses,
+        Threshold,
+        Token,
+        Url,
+        UserName,
+        Window,
+    )
+else:
+    retry = Later("uptime_exporter.reliability.retry")
 
-class _Model(BaseModel):
-    """A typing error in a key is a mistake, and nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    def _broken_rules(self) -> Iterator[PydanticCustomError]:
-        """Yield what fields that are fine by themselves get wrong together."""
-        yield from ()
-
-    @model_validator(mode="after")
-    def _keeps_its_rules(self) -> Self:
-        # Several validators would stop at the first broken rule; a reader of `check` wants all of them.
-        broken = [InitErrorDetails(type=rule, loc=(), input=None) for rule in self._broken_rules()]
-        if broken:
-            raise ValidationError.from_exception_data(type(self).__name__, broken, hide_input=True)
-        return self
+_PORTS = {"http": 80, "https": 443}
 
 
-class Tls(_Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
     """How to talk TLS; the names are those of Prometheus' ``tls_config``."""
 
     ca_file: Path | None = None
@@ -76,12 +68,9 @@ class Tls(_Model):
     insecure_skip_verify: bool = False
     """Accept any certificate. Its expiry is still watched."""
 
-    def _broken_rules(self) -> Iterator[PydanticCustomError]:
-        if (self.cert_file is None) != (self.key_file is None):
-            yield wrong("cert_file and key_file go together: give both, or neither", "cert_file", "key_file")
 
-
-class _Target(_Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
     """What all kinds have in common; unset ones take the value of the same name at the top of the file."""
 
     interval: Seconds = 30.0
@@ -102,35 +91,18 @@ class _Target(_Model):
     """Hold the probe back while the circuit is open (a real inference, say); it counts as down meanwhile."""
 
     @property
-    def retry_policy(self) -> RetryPolicy:
+    def retry_policy(self) -> retry.RetryPolicy:
         """How a failure is confirmed within the beat."""
-        return RetryPolicy(retries=self.retries, backoff=self.retry_backoff)
-
-    def _broken_rules(self) -> Iterator[PydanticCustomError]:
-        yield from self._answer_before_the_next_question()
-
-    def _answer_before_the_next_question(self) -> Iterator[PydanticCustomError]:
-        longest = self.retry_policy.longest(self.timeout)
-        if self.timeout >= self.interval:
-            yield wrong(
-                f"timeout ({self.timeout:g}s) must be shorter than interval ({self.interval:g}s)",
-                *("timeout", "interval"),
-            )
-        elif longest >= self.interval:
-            yield wrong(
-                f"{self.retries + 1} attempts of {self.timeout:g}s and the pauses between them can take "
-                f"{longest:g}s, which must be shorter than interval ({self.interval:g}s); "
-                "lower timeout, retries or retry_backoff, or raise interval",
-                *("timeout", "retries", "retry_backoff", "interval"),
-            )
+        return retry.RetryPolicy(retries=self.retries, backoff=self.retry_backoff)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _AskedOverHttp(_Target):
     """What is asked over HTTP, whatever the answer is to say."""
 
-    url: Annotated[Url, Field(repr=False)]
+    url: Url = field(repr=False)
     """``http://`` or ``https://``, without user name and password."""
-    headers: Mapping[HeaderName, HeaderValue] = Field(default_factory=dict)
+    headers: Mapping[HeaderName, HeaderValue] = field(default_factory=dict)
     """Sent with the request; values are treated as secrets."""
     username: UserName | None = None
     """For basic authentication; `password` or `password_file` goes with it."""
@@ -152,40 +124,12 @@ class _AskedOverHttp(_Target):
     @property
     def address(self) -> str:
         """Scheme, host, port and path: what may be shown."""
-        return f"{self.url.scheme}://{self.url.host}:{self.url.port}{self.url.path or '/'}"
-
-    def _broken_rules(self) -> Iterator[PydanticCustomError]:
-        yield from super()._broken_rules()
-        yield from self._name_and_password_go_together()
-        yield from self._authorize_one_way()
-        yield from self._send_each_header_once()
-
-    def _name_and_password_go_together(self) -> Iterator[PydanticCustomError]:
-        if self.password is None and self.username is not None:
-            yield wrong("username needs a password; add password_file, or password", "username")
-        if self.password is not None and self.username is None:
-            yield wrong("a password needs a username; add it", "password_file", "password")
-
-    def _authorize_one_way(self) -> Iterator[PydanticCustomError]:
-        by_hand = [f"headers.{name}" for name in self.headers if name.lower() == "authorization"]
-        ways = [
-            *(["username"] if self.username is not None or self.password is not None else []),
-            *(["bearer_token"] if self.bearer_token is not None else []),
-            *by_hand,
-        ]
-        if len(ways) > 1:
-            yield wrong(
-                f"{' and '.join(ways)} would each set the Authorization header; keep one",
-                *("bearer_token", "bearer_token_file", "username"),
-            )
-
-    def _send_each_header_once(self) -> Iterator[PydanticCustomError]:
-        seen = Counter(name.lower() for name in self.headers)
-        for name, times in seen.items():
-            if times > 1:
-                yield wrong(f"the header {name} is given {times} times; keep one", "headers")
+        url = urlsplit(self.url)
+        where = _host_port(url.hostname or "", url.port or _PORTS[url.scheme])
+        return f"{url.scheme}://{where}{url.path or '/'}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpTarget(_AskedOverHttp):
     """A server that is asked over HTTP."""
 
@@ -193,7 +137,7 @@ class HttpTarget(_AskedOverHttp):
     """Says that this is one."""
     method: Method = "GET"
     """Of the request."""
-    body: Annotated[str | None, Field(repr=False)] = None
+    body: str | None = field(default=None, repr=False)
     """Sent with the request, as UTF-8."""
     expect_status: Statuses = ()
     """Statuses that count as up; empty: any from 200 to 299."""
@@ -203,10 +147,11 @@ class HttpTarget(_AskedOverHttp):
     Unset: any body does, unless it is a JSON object whose `status` says that it is unwell. Empty: any body
     does.
     """
-    degraded_json: Mapping[str, Scalars] = {"status": ("degraded",)}
+    degraded_json: Mapping[str, Scalars] = field(default_factory=lambda: {"status": ("degraded",)})
     """Dotted path in the JSON body → values that count as degraded (and up, if `expect_json` allows them)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReliabilityTarget(_AskedOverHttp):
     """An application whose ``/reliability`` tells of its circuits, its requests and its shutdown."""
 
@@ -216,11 +161,10 @@ class ReliabilityTarget(_AskedOverHttp):
     @property
     def request(self) -> HttpTarget:
         """How it is asked."""
-        return HttpTarget.model_construct(
-            **{name: getattr(self, name) for name in type(self).model_fields if name != "kind"}
-        )
+        return HttpTarget(**{each.name: getattr(self, each.name) for each in fields(_AskedOverHttp)})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MysqlTarget(_Target):
     """A MySQL or MariaDB server that is asked ``SELECT 1``."""
 
@@ -232,7 +176,7 @@ class MysqlTarget(_Target):
     """Of the server."""
     user: DatabaseUser = "uptime"
     """An account of the server; USAGE is enough."""
-    password: SecretStr | None = None
+    password: Hidden | None = None
     """Of the account; after loading, whichever way it came."""
     password_file: Path | None = None
     """File that holds the password; one line break at its end is not part of it."""
@@ -247,6 +191,7 @@ class MysqlTarget(_Target):
         return _host_port(self.host, self.port)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TcpTarget(_Target):
     """A port that must accept a connection."""
 
@@ -263,6 +208,7 @@ class TcpTarget(_Target):
         return _host_port(self.host, self.port)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileTarget(_Target):
     """A file that must be fresh, such as the latest of the backups."""
 
@@ -282,10 +228,8 @@ class FileTarget(_Target):
         return self.path
 
 
-Target = Annotated[
-    HttpTarget | MysqlTarget | TcpTarget | FileTarget | ReliabilityTarget, Field(discriminator="kind")
-]
-KINDS: Mapping[str, type[HttpTarget | MysqlTarget | TcpTarget | FileTarget | ReliabilityTarget]] = {
+Target = HttpTarget | MysqlTarget | TcpTarget | FileTarget | ReliabilityTarget
+KINDS: Mapping[str, type[Target]] = {
     "file": FileTarget,
     "http": HttpTarget,
     "mysql": MysqlTarget,
@@ -294,7 +238,8 @@ KINDS: Mapping[str, type[HttpTarget | MysqlTarget | TcpTarget | FileTarget | Rel
 }
 
 
-class Sla(_Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sla:
     """A promise: that all its targets are up together for a part of a window."""
 
     targets: Names
@@ -309,10 +254,9 @@ def _host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-class Settings(BaseSettings):
-    """The whole of the settings, checked; made by `load_settings`, whose layers are its only source."""
-
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole of the settings, checked; made by `load_settings`."""
 
     listen: Listen = "127.0.0.1:10999"
     """Host and port of the metrics and the page; ``:10999`` is all interfaces."""
@@ -340,9 +284,9 @@ class Settings(BaseSettings):
     """Failed beats in a row that open a circuit."""
     recovery_timeout: Seconds = 60.0
     """Seconds for which a circuit stays open."""
-    targets: Annotated[Mapping[Name, Target], Field(min_length=1)]
+    targets: Annotated[Mapping[Name, Target], AtLeastOne]
     """Name → what is watched."""
-    slas: Annotated[Mapping[Name, Sla], Field(min_length=1)]
+    slas: Annotated[Mapping[Name, Sla], AtLeastOne]
     """Name → a promise over several targets, or over the target of that name."""
 
     @property
@@ -360,18 +304,6 @@ class Settings(BaseSettings):
         """Whether only this machine can reach the listener."""
         host = self.listen_host
         return host == "localhost" or (is_address(host) and ip_address(host).is_loopback)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings passes all of them by name
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read what `load_settings` hands in and nothing else: its layers know where each value was written."""
-        return (init_settings,)
 
     @property
     def promises(self) -> Mapping[str, Sla]:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from uptime_exporter.settings.model import HttpTarget, MysqlTarget, ReliabilityTarget, Settings
 
@@ -29,7 +30,7 @@ def secrets_of(settings: Settings) -> frozenset[str]:
 
 
 def _sent_over_http(target: HttpTarget | ReliabilityTarget) -> Iterator[str]:
-    yield target.url.query or ""
+    yield urlsplit(target.url).query
     if target.bearer_token is not None:
         yield target.bearer_token.get_secret_value()
     if target.username is not None and target.password is not None:

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from uptime_exporter.settings.checked import KINDS, SETTINGS
 from uptime_exporter.settings.layer import Key, Tree
-from uptime_exporter.settings.model import KINDS, Settings
 
 
 def allowed(annotation: object) -> Iterator[object]:
@@ -44,7 +44,7 @@ def is_flat(kind: object) -> bool:
 
 def kinds_at(key: Key) -> list[object]:
     """Return the types that the value of *key* may have; none if there is no such setting."""
-    kinds: list[object] = [Settings]
+    kinds: list[object] = [SETTINGS]
     for part in key:
         kinds = [inner for kind in kinds for inner in _inside(kind, str(part))]
     return kinds

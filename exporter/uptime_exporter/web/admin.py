@@ -1,10 +1,10 @@
 """Who may change something: reset a circuit, reload the settings."""
 
-from pydantic import SecretStr
 from starlette.datastructures import Headers
 
 from uptime_exporter.reliability import guard
 from uptime_exporter.reliability.guard import Refusal, is_loopback
+from uptime_exporter.settings import Secret
 
 __all__ = ["Refusal", "is_loopback", "refusal"]
 
@@ -16,7 +16,7 @@ _GUARD = guard.Guard(
 
 
 def refusal(
-    token: SecretStr | None, headers: Headers, *, peer: str | None, loopback_only: bool
+    token: Secret | None, headers: Headers, *, peer: str | None, loopback_only: bool
 ) -> Refusal | None:
     """Return why the request is refused, None if it is allowed.
 

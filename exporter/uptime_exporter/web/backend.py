@@ -4,13 +4,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pydantic import SecretStr
-
 from uptime_exporter.clock import Clock
 from uptime_exporter.ledger.account import Account
 from uptime_exporter.ledger.timeline import Timeline
 from uptime_exporter.monitor import Watch
 from uptime_exporter.reliability.drain import GracefulShutdown
+from uptime_exporter.settings import Secret
 
 
 class Watching(Protocol):
@@ -75,7 +74,7 @@ class Backend:
     """Read the settings again; raises SettingsError where they cannot be used, having changed nothing."""
     drill: Callable[[float], Awaitable[None]]
     """Watch a target that is down, for so many seconds, 0 ends it; raises SettingsError if its name is taken."""
-    admin_token: Callable[[], SecretStr | None] = _nothing
+    admin_token: Callable[[], Secret | None] = _nothing
     """Asked at every request, as a reload may change it."""
     loopback_only: bool = False
     """Whether nobody but this machine can reach the listener."""

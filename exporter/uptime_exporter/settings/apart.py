@@ -1,0 +1,112 @@
+"""The settings, read in a process of their own: what reads and checks them weighs more than all the rest.
+
+The exporter does not hold it, and a reload of thousands of targets does not hold up the exporter.
+"""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from uptime_exporter.errors import SettingsError
+from uptime_exporter.settings.model import Settings
+from uptime_exporter.settings.packing import unpack
+
+NOT_FOR_IT = {signal.SIGINT, signal.SIGHUP}
+"""Signals that a terminal or a person may send to all processes at once; this one ends with the exporter."""
+
+
+class Reading:
+    """Settings that are being read; at the end of the block nothing of the process is left."""
+
+    def __init__(
+        self, config: Path | None, overrides: Mapping[str, object], *, python: str = sys.executable
+    ) -> None:
+        """Begin to read what `load_settings` would, from the environment too.
+
+        Args:
+            config: The YAML file; None: the one that ``UPTIME_CONFIG`` names, or none.
+            overrides: Dotted key → value.
+            python: The interpreter.
+
+        Raises:
+            SettingsError: There can be no such process.
+
+        """
+        ours, theirs = os.pipe()
+        self._answer = os.fdopen(ours, "rb")
+        try:
+            self._process = _begun(python, pickle.dumps((config, dict(overrides))), theirs)
+        except OSError as error:
+            self._answer.close()
+            raise SettingsError([_not_begun(python, error)]) from error
+        finally:
+            os.close(theirs)
+
+    def result(self) -> Settings:
+        """Wait for the settings, and return them.
+
+        Raises:
+            SettingsError: With every mistake that there is; or because the process ended without an answer.
+
+        """
+        answer, code = self._answer.read(), self._process.wait()
+        if code or not answer:
+            raise SettingsError([_ended(code)])
+        packed, mistakes = pickle.loads(answer)  # noqa: S301 - our own process wrote it
+        if mistakes:
+            raise SettingsError(mistakes)
+        return unpack(packed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._answer.close()
+
+
+def _begun(python: str, question: bytes, answer: int) -> subprocess.Popen[bytes]:
+    command = [python, "-I" if sys.flags.isolated else "-P", "-m", "uptime_exporter.settings", str(answer)]
+    # Overrides may be secrets, and a command line is seen by everybody.
+    with os.fdopen(os.memfd_create("question"), "w+b") as file, _blocked(NOT_FOR_IT):
+        file.write(question)
+        file.seek(0)
+        return subprocess.Popen(command, stdin=file, pass_fds=[answer])  # noqa: S603 - our own interpreter
+
+
+@contextmanager
+def _blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
+    """Block *signals*, for what is begun meanwhile from its first instruction on and for ever."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _not_begun(python: str, error: OSError) -> str:
+    why = os.strerror(error.errno or 0).lower()
+    return (
+        f"the settings cannot be read: {python or 'Python'} cannot be started ({why}); "
+        "allow the exporter a process more"
+    )
+
+
+def _ended(code: int) -> str:
+    if code < 0:
+        how = f"signal {-code} ({signal.strsignal(-code)}); if nobody sent it, there is too little memory"
+        return f"the settings were not read: the process that reads them was ended by {how}"
+    return (
+        f"the settings were not read: the process that reads them ended with exit code {code}; "
+        "`uptime-exporter check` reads them without it"
+    )
