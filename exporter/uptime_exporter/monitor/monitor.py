@@ -1,4 +1,4 @@
-"""Keeps the beat of every target: one task each, which nothing that a probe does can stop."""
+"""Keeps the beat of every target, which nothing that a probe does can stop."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -7,6 +7,7 @@ from types import MappingProxyType
 from uptime_exporter import logs
 from uptime_exporter.clock import Clock
 from uptime_exporter.errors import SettingsError
+from uptime_exporter.monitor.agenda import Agenda
 from uptime_exporter.monitor.application import lost
 from uptime_exporter.monitor.attempt import Asker
 from uptime_exporter.monitor.slots import Slots
@@ -19,13 +20,24 @@ from uptime_exporter.settings import Target
 
 log = logs.get("monitor")
 
+AHEAD, AHEAD_PART = 0.1, 1 / 200
+"""Seconds before its time at which a probe may begin, and the part of its interval, whichever is less."""
+
 LATENESS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
 
 Sink = Callable[[Outcome], None]
 
 
 class _Beat:
-    """One target's task and what it goes by."""
+    """What one target's probes go by.
+
+    Attributes:
+        due: Monotonic time at which the next one is, or the one that is under way was.
+        task: The probe that is under way.
+
+    """
+
+    __slots__ = ("asker", "due", "schedule", "task", "watch")
 
     def __init__(self, watch: Watch, asker: Asker, due: float) -> None:
         self.watch = watch
@@ -33,6 +45,11 @@ class _Beat:
         self.due = due
         self.schedule = Schedule(watch.name, watch.settings.interval)
         self.task: asyncio.Task[None] | None = None
+
+    @property
+    def ahead(self) -> float:
+        """Seconds by which a probe may begin too soon."""
+        return min(AHEAD, AHEAD_PART * self.schedule.interval)
 
 
 class Monitor:
@@ -51,6 +68,7 @@ class Monitor:
         self._sink = sink
         self._slots = slots or Slots()
         self._beats: dict[str, _Beat] = {}
+        self._agenda = Agenda(clock, self._begin)
         self._watches: dict[str, Watch] = {}
         self._all_down = False
         self._witness = ""
@@ -72,13 +90,9 @@ class Monitor:
         return len(self._watches) > 1 and not self._witness
 
     def stalled(self) -> list[str]:
-        """Return the targets whose beat has stopped: overdue by more than 2.5 intervals, or their task gone."""
+        """Return the targets whose beat has stopped: overdue by more than 2.5 intervals."""
         now = self._clock.monotonic()
-        return [
-            name
-            for name, beat in self._beats.items()
-            if now - beat.due > HOLDS * beat.schedule.interval or beat.task is None or beat.task.done()
-        ]
+        return [name for name, beat in self._beats.items() if now - beat.due > HOLDS * beat.schedule.interval]
 
     async def apply(self, targets: Mapping[str, Target]) -> None:
         """Watch these targets from now on; those that go on keep what is known of them.
@@ -97,8 +111,8 @@ class Monitor:
             watch.adopt(settings)
             first = Schedule(name, settings.interval).first(now, place=place, of=len(probes))
             beat = _Beat(watch, Asker(name, settings, probe, self._clock, self._slots.slot), first)
-            beat.task = asyncio.create_task(self._keep_asking(beat), name=f"beat of {name}")
             self._beats[name] = beat
+            self._agenda.put(beat, beat.due, beat.ahead)
 
     async def stop(self) -> None:
         """Cancel every probe and wait until none is left."""
@@ -126,34 +140,36 @@ class Monitor:
         return name in self._beats and self._watches[name].settings == target
 
     async def _stop(self, names: list[str]) -> None:
-        tasks = [task for name in names if (task := self._beats.pop(name).task)]
+        stopped = {self._beats.pop(name) for name in names}
+        self._agenda.keep(lambda beat: beat not in stopped)
+        tasks = [beat.task for beat in stopped if beat.task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _keep_asking(self, beat: _Beat) -> None:
-        while True:
-            await self._until(beat.due)
-            began = self._clock.monotonic()
-            try:
-                self._take(beat.watch, await self._outcome(beat))
-            except Exception:
-                log.exception(
-                    "a beat has a defect; the next one follows all the same", target=beat.watch.name
-                )
-            beat.due = beat.schedule.after(began, self._clock.monotonic())
+    def _begin(self, beat: _Beat) -> None:
+        beat.task = asyncio.create_task(self._ask(beat), name=f"beat of {beat.watch.name}")
 
-    async def _until(self, due: float) -> None:
-        """Wait, once more if the loop's clock runs ahead of ours."""
-        while (wait := due - self._clock.monotonic()) > 0:  # noqa: ASYNC110 - time is not an event
-            await asyncio.sleep(wait)
+    async def _ask(self, beat: _Beat) -> None:
+        began = self._clock.monotonic()
+        try:
+            self._take(beat.watch, await self._outcome(beat))
+        except Exception:
+            log.exception("a beat has a defect; the next one follows all the same", target=beat.watch.name)
+        beat.task = None
+        beat.due = beat.schedule.after(began, self._clock.monotonic())
+        self._agenda.put(beat, beat.due, beat.ahead)
+        self._agenda.pass_on()
 
     async def _outcome(self, beat: _Beat) -> Outcome:
         watch = beat.watch
         let_through = watch.circuit.beat()
         if watch.settings.expensive and not let_through:
             return self._held_back(watch)
-        return await beat.asker.ask(lambda: self.lateness.observe(self._clock.monotonic() - beat.due))
+        return await beat.asker.ask(lambda: self._observe(beat))
+
+    def _observe(self, beat: _Beat) -> None:
+        self.lateness.observe(max(0.0, self._clock.monotonic() - beat.due))
 
     def _held_back(self, watch: Watch) -> Outcome:
         return Outcome(

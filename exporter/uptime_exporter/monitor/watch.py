@@ -49,7 +49,7 @@ class Watch:
         address: Where it is, as it may be shown.
         application: What the target tells of itself, if it is asked for that.
         changes: How often anything of this has changed; that a verdict gets stale is not counted.
-        upsets: How often anything has changed that stays the same while the target is up.
+        upsets: How often anything has changed that stays the same while all is well.
 
     """
 
@@ -146,6 +146,8 @@ class Watch:
         """Take in what became of a probe."""
         stands = self.known
         self.changes += 1
+        if not self._is_well(outcome):
+            self.upsets += 1
         self._remember(outcome)
         self.attempts += outcome.attempts
         self.last_run = outcome.at
@@ -154,8 +156,6 @@ class Watch:
             self.certificate_expires = outcome.seen.certificate_expires
         if self.application is not None:
             self.application.take(outcome)
-        if outcome.reason is not None:
-            self.upsets += 1
         if isinstance(outcome.reason, OwnFault):
             self.inconclusive = _one_more(self.inconclusive, outcome.reason)
             return
@@ -171,6 +171,18 @@ class Watch:
         if stands is None or stands.verdict is not outcome.verdict:
             self._spell_began = outcome.at
         self._known = outcome
+
+    def _is_well(self, outcome: Outcome) -> bool:
+        """Return whether all is well, and just as it was before."""
+        last, now = self.latest, outcome.seen
+        return (
+            last is not None
+            and last.reason is None is outcome.reason
+            and not self._recent_down
+            and last.seen.degraded is now.degraded
+            and last.seen.models == now.models
+            and now.certificate_expires in (None, self.certificate_expires)
+        )
 
     def _remember(self, outcome: Outcome) -> None:
         """Put it behind the last ones, and the first of a full history away."""
