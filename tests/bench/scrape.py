@@ -48,9 +48,10 @@ class Crowd:
         for number, name in enumerate(self.situation.watches):
             if number % 100 < part * 100:
                 phases = {
-                    phase: chance() / 1000 for phase in ("resolve", "connect", "processing", "transfer")
+                    phase: round(chance() / 1000, 6)
+                    for phase in ("resolve", "connect", "processing", "transfer")
                 }
-                self.situation.happen(name, None, seconds=chance() / 50, phases=phases)
+                self.situation.happen(name, None, seconds=round(chance() / 50, 6), phases=phases)
                 clock.pass_time(-30)
         clock.pass_time(SCRAPE)
         for account in self.situation.accounts.values() if part else ():

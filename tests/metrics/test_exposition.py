@@ -8,7 +8,7 @@ from support.loop import FakeClock
 from support.published import Situation
 from uptime_exporter.metrics import Exposition, Reloads
 from uptime_exporter.metrics.exposition import SLICE
-from uptime_exporter.metrics.family import Kind, counter, gauge, gauges
+from uptime_exporter.metrics.family import Kind, Pace, counter, gauge, gauges
 from uptime_exporter.metrics.sheet import Sheet
 from uptime_exporter.metrics.subjects import Stamp
 from uptime_exporter.settings import TcpTarget
@@ -28,7 +28,7 @@ class Shelf:
         return [((name,), name) for name in self.numbers]
 
     def stamp(self, item: str) -> Stamp:
-        return self.rarity, self.numbers[item]
+        return self.rarity, None, self.numbers[item]
 
     def subject(self, item: str, _stamp: object) -> int:
         self.read.append(item)
@@ -40,7 +40,7 @@ KIND: Kind[int] = Kind(
     (
         counter("number_total", "It.", lambda n: n),
         gauges("digits", "Its last and its first digit.", ("which",), lambda n: {"last": n % 10, "first": n}),
-        gauge("rarely", "How it was.", lambda n: n, rare=True),
+        gauge("rarely", "How it was.", lambda n: n, pace=Pace.RARE),
     ),
 )
 LINES = (
@@ -78,7 +78,7 @@ def test_only_what_has_changed_is_read() -> None:
 
 
 def test_what_changes_rarely_is_read_when_it_may_have() -> None:
-    """The first part of the stamp speaks for it."""
+    """Each pace has its part of the stamp."""
     shelf = Shelf({"a": 1})
     sheet = Sheet(KIND, shelf, LINES)
     text(sheet)

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from uptime_exporter.ledger.span import Millis, Span, State
@@ -24,7 +25,12 @@ class Terms:
     @property
     def budget(self) -> Millis:
         """Downtime that the whole window allows; at least a millisecond, as it is divided by."""
-        return max(1, round((1 - self.objective) * self.window))
+        return _budget(self.objective, self.window)
+
+
+@lru_cache  # most promises are the same
+def _budget(objective: float, window: Millis) -> Millis:
+    return max(1, round((1 - objective) * window))
 
 
 class Figures(NamedTuple):
@@ -184,14 +190,14 @@ class Account:
 
     def _lost(self) -> tuple[Millis, Millis]:
         """Return downtime and unknown time within the window; what it does not know any more is unknown."""
-        begin = self.settled - self.terms.window
-        lost, under_way = self._window.lost(begin), self.settled - max(self._since, begin)
-        down, unknown = lost[State.DOWN], lost[State.UNKNOWN]
+        begin, window = self.settled - self.terms.window, self._window
+        window.forget(begin)
+        down, unknown = window.down, window.unknown
         if self._state is State.DOWN:
-            down += under_way
+            down += self.settled - max(self._since, begin)
         elif self._state is State.UNKNOWN:
-            unknown += under_way
-        return down, unknown + max(0, self._window.since - max(begin, self.born))
+            unknown += self.settled - max(self._since, begin)
+        return down, unknown + max(0, window.since - max(begin, self.born))
 
     def _close(self) -> None:
         span = self.open
@@ -218,30 +224,40 @@ class _Window:
 
     Attributes:
         since: What lies before is not known here, or no longer.
+        down: Downtime.
+        unknown: Unknown time.
 
     """
 
+    __slots__ = ("_spans", "down", "since", "unknown")
+
     def __init__(self, since: Millis) -> None:
         self.since = since
-        self._spans: deque[Span] = deque()
-        self._sums = {State.DOWN: 0, State.UNKNOWN: 0}
+        self.down = self.unknown = 0
+        self._spans: deque[Span] | None = None  # an empty one is half a kilobyte
 
     def add(self, span: Span) -> None:
         """Take in a stretch that follows the one before it."""
-        if span.state is not State.UP:
-            self._sums[span.state] += span.length
-            self._spans.append(span)
-
-    def lost(self, begin: Millis) -> Mapping[State, Millis]:
-        """Return downtime and unknown time since *begin*, and forget what lies before."""
-        self.forget(begin)
-        return self._sums
+        if span.state is State.UP:
+            return
+        self._count(span.state, span.length)
+        if self._spans is None:
+            self._spans = deque()
+        self._spans.append(span)
 
     def forget(self, begin: Millis) -> None:
         """Let go of what lies before *begin*; with every span, so that it stays small although nobody asks."""
-        self.since = max(self.since, begin)
-        while self._spans and self._spans[0].start < begin:
-            first = self._spans.popleft()
-            self._sums[first.state] -= min(first.end, begin) - first.start
+        if begin <= self.since:
+            return
+        self.since = begin
+        while self._spans and (first := self._spans[0]).start < begin:
+            self._spans.popleft()
+            self._count(first.state, first.start - min(first.end, begin))
             if first.end > begin:
                 self._spans.appendleft(Span(begin, first.end, first.state))
+
+    def _count(self, state: State, length: Millis) -> None:
+        if state is State.DOWN:
+            self.down += length
+        else:
+            self.unknown += length

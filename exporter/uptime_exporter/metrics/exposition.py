@@ -84,12 +84,12 @@ class Exposition:
             turn: Seconds after which the event loop has its turn.
 
         """
-        targets = Targets(monitor)
+        targets, applications = Targets(monitor), ToldApplications(monitor)
         self.sections: Sequence[Section] = (
             (names.TARGETS, [targets]),
-            (names.CIRCUITS, [Circuits(monitor), ToldCircuits(monitor)]),
-            (names.APPLICATIONS, [*([OwnDrain(drain)] if drain else []), ToldApplications(monitor)]),
-            (names.CHECKS, [ToldChecks(monitor)]),
+            (names.CIRCUITS, [Circuits(monitor), ToldCircuits(applications)]),
+            (names.APPLICATIONS, [*([OwnDrain(drain)] if drain else []), applications]),
+            (names.CHECKS, [ToldChecks(applications)]),
             (names.PROMISES, [Promises(books, targets)]),
             (names.EXPORTER, [Itself(Exporter(monitor, books, reloads))]),
         )

@@ -1,7 +1,8 @@
 """What a family of metrics is called, and how its values are read off whatever it is about."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Generic, Literal, TypeVar
 
 from uptime_exporter.monitor import Histogram
@@ -15,6 +16,17 @@ S = TypeVar("S")
 """What a family is about: a watch, a circuit, a promise."""
 
 
+class Pace(IntEnum):
+    """When the values of a family may change: with which part of the source's stamp."""
+
+    RARE = 0
+    """With the settings."""
+    SELDOM = 1
+    """When something is not as it was; while all is well it stays the same."""
+    OFTEN = 2
+    """From probe to probe."""
+
+
 @dataclass(frozen=True, slots=True)
 class Number(Generic[S]):
     """One number for each subject; None is no sample."""
@@ -23,14 +35,8 @@ class Number(Generic[S]):
     name: str
     about: str
     read: Callable[[S], float | None]
-    rare: bool
-    """Whether it is read only when the first part of the source's stamp has changed."""
+    pace: Pace
     labels: Labels = ()
-
-    @property
-    def snapshot(self) -> Callable[[S], float | None]:
-        """Return what reads the present value."""
-        return self.read
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +47,8 @@ class Numbers(Generic[S]):
     name: str
     about: str
     read: Callable[[S], Values]
-    rare: bool
+    pace: Pace
     labels: Labels
-
-    def snapshot(self, subject: S) -> tuple[Hashable, Hashable]:
-        """Return the present values as something that later ones can be compared with."""
-        values = self.read(subject)
-        return tuple(values), tuple(values.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,9 @@ class Buckets(Generic[S]):
     name: str
     about: str
     read: Callable[[S], Histogram]
-    rare: bool = False
+    pace: Pace = Pace.OFTEN
     type: Literal["histogram"] = "histogram"
     labels: Labels = ()
-
-    def snapshot(self, subject: S) -> tuple[tuple[float, ...], tuple[int, ...], float]:
-        """Return the upper bounds, the counts up to each and of all, and the sum."""
-        histogram = self.read(subject)
-        return histogram.bounds, histogram.counts, histogram.sum
 
 
 Family = Number[S] | Numbers[S] | Buckets[S]
@@ -79,28 +75,30 @@ class Kind(Generic[S]):
     families: tuple[Family[S], ...]
 
 
-def gauge(name: str, about: str, read: Callable[[S], float | None], *, rare: bool = False) -> Number[S]:
+def gauge(name: str, about: str, read: Callable[[S], float | None], *, pace: Pace = Pace.OFTEN) -> Number[S]:
     """Declare a number that may fall."""
-    return Number("gauge", name, about, read, rare)
+    return Number("gauge", name, about, read, pace)
 
 
-def counter(name: str, about: str, read: Callable[[S], float | None], *, rare: bool = False) -> Number[S]:
+def counter(
+    name: str, about: str, read: Callable[[S], float | None], *, pace: Pace = Pace.OFTEN
+) -> Number[S]:
     """Declare a number that only grows; its name ends in ``_total``."""
-    return Number("counter", name, about, read, rare)
+    return Number("counter", name, about, read, pace)
 
 
 def gauges(
-    name: str, about: str, labels: Labels, read: Callable[[S], Values], *, rare: bool = False
+    name: str, about: str, labels: Labels, read: Callable[[S], Values], *, pace: Pace = Pace.OFTEN
 ) -> Numbers[S]:
     """Declare numbers that may fall, one for each value of *labels*."""
-    return Numbers("gauge", name, about, read, rare, labels)
+    return Numbers("gauge", name, about, read, pace, labels)
 
 
 def counters(
-    name: str, about: str, labels: Labels, read: Callable[[S], Values], *, rare: bool = False
+    name: str, about: str, labels: Labels, read: Callable[[S], Values], *, pace: Pace = Pace.OFTEN
 ) -> Numbers[S]:
     """Declare numbers that only grow, one for each value of *labels*."""
-    return Numbers("counter", name, about, read, rare, labels)
+    return Numbers("counter", name, about, read, pace, labels)
 
 
 def histogram(name: str, about: str, read: Callable[[S], Histogram]) -> Buckets[S]:

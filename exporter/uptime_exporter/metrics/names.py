@@ -1,9 +1,17 @@
 """The only home of metric names: each family is one entry, in the order of the page."""
 
-from uptime_exporter.ledger.span import State
-from uptime_exporter.metrics.family import Kind, counter, counters, gauge, gauges, histogram
-from uptime_exporter.metrics.subjects import AnyApplication, AnyCircuit, CheckNow, Exporter, Promise
+from uptime_exporter.metrics.family import Kind, Pace, counter, counters, gauge, gauges, histogram
+from uptime_exporter.metrics.subjects import (
+    AnyApplication,
+    AnyCircuit,
+    CheckNow,
+    Exporter,
+    Promise,
+)
 from uptime_exporter.monitor import Watch
+from uptime_exporter.outcome import NOTHING
+
+RARE, SELDOM = Pace.RARE, Pace.SELDOM
 
 TARGETS: Kind[Watch] = Kind(
     ("target",),
@@ -12,30 +20,33 @@ TARGETS: Kind[Watch] = Kind(
             "uptime_target_up",
             "1 if the target is up, 0 if it is down, by the latest probe; absent while unknown.",
             lambda w: w.up,
+            pace=SELDOM,
         ),
         gauge(
             "uptime_target_degraded",
             "1 while the target is up but says itself that it is degraded; absent while unknown.",
             lambda w: None if (known := w.known) is None else known.look == "degraded",
+            pace=SELDOM,
         ),
         gauges(
             "uptime_target_info",
             "What the target is; constant 1.",
             ("kind", "address"),
             lambda w: {(w.settings.kind, w.address): 1.0},
-            rare=True,
+            pace=RARE,
         ),
         gauge(
             "uptime_target_interval_seconds",
             "Time from one probe to the next, as set: the beat.",
             lambda w: w.settings.interval,
-            rare=True,
+            pace=RARE,
         ),
         gauges(
             "uptime_model_loaded",
             "1 if the model is loaded, 0 if not, from the body of the target's health check.",
             ("model",),
             lambda w: w.models,
+            pace=SELDOM,
         ),
         counter("uptime_probes_total", "Probes that gave a verdict.", lambda w: w.probes),
         counters(
@@ -43,14 +54,14 @@ TARGETS: Kind[Watch] = Kind(
             "Probes that found the target down, by reason.",
             ("reason",),
             lambda w: w.failures,
-            rare=True,
+            pace=SELDOM,
         ),
         counters(
             "uptime_probe_inconclusive_total",
             "Probes that failed for a cause on the exporter's own side, by reason.",
             ("reason",),
             lambda w: w.inconclusive,
-            rare=True,
+            pace=SELDOM,
         ),
         counter(
             "uptime_probe_attempts_total",
@@ -66,7 +77,7 @@ TARGETS: Kind[Watch] = Kind(
             "uptime_probe_phase_seconds",
             "Time that each phase of the latest probe took, in its last attempt.",
             ("phase",),
-            lambda w: w.latest.phases if w.latest else {},
+            lambda w: w.latest.phases if w.latest else NOTHING,
         ),
         gauge(
             "uptime_probe_last_run_timestamp_seconds",
@@ -82,11 +93,13 @@ TARGETS: Kind[Watch] = Kind(
             "uptime_probe_success_ratio",
             "Part of the last 100 checks that found the target up, 0 to 1; inconclusive ones don't count.",
             lambda w: w.success_ratio,
+            pace=SELDOM,
         ),
         gauge(
             "uptime_probe_tls_not_after_timestamp_seconds",
             "Unix time at which the first certificate of the served chain runs out, refused ones included.",
             lambda w: w.certificate_expires,
+            pace=SELDOM,
         ),
     ),
 )
@@ -99,20 +112,20 @@ CIRCUITS: Kind[AnyCircuit] = Kind(
             "1 for the circuit's present state, 0 for the others.",
             ("state",),
             lambda c: c.states,
-            rare=True,
+            pace=SELDOM,
         ),
         gauge(
             "uptime_circuit_state_since_timestamp_seconds",
             "Unix time since which the circuit has been in its present state.",
             lambda c: c.since,
-            rare=True,
+            pace=SELDOM,
         ),
         counters(
             "uptime_circuit_transitions_total",
             "Changes of state, by the state that was entered.",
             ("to",),
             lambda c: c.transitions,
-            rare=True,
+            pace=SELDOM,
         ),
         counters(
             "uptime_circuit_calls_total",
@@ -170,66 +183,75 @@ PROMISES: Kind[Promise] = Kind(
     ("sla",),
     (
         gauge(
-            "uptime_sla_objective_ratio", "What is promised, 0 to 1.", lambda p: p.terms.objective, rare=True
+            "uptime_sla_objective_ratio",
+            "What is promised, 0 to 1.",
+            lambda p: p.terms.objective,
+            pace=RARE,
         ),
         gauge(
             "uptime_sla_window_seconds",
             "Over which rolling time it is promised.",
             lambda p: p.terms.window / 1000,
-            rare=True,
+            pace=RARE,
         ),
         gauges(
             "uptime_sla_target_info",
             "Which targets the promise is about; constant 1.",
             ("target",),
-            lambda p: {target: 1.0 for target in p.terms.targets if target in p.watched},
-            rare=True,
+            lambda p: {target: 1.0 for target in p.terms.targets if target not in p.unwatched},
+            pace=RARE,
         ),
         gauge(
             "uptime_sla_up",
             "1 while all targets of the promise are up, 0 while one is down; absent while unknown.",
             lambda p: p.up,
+            pace=SELDOM,
         ),
         counter(
             "uptime_sla_uptime_seconds_total",
             "Time in which the promise was kept, since the ledger began.",
-            lambda p: p.totals[State.UP] / 1000,
+            lambda p: p.uptime / 1000,
         ),
         counter(
             "uptime_sla_downtime_seconds_total",
             "Time in which it was broken, since the ledger began.",
-            lambda p: p.totals[State.DOWN] / 1000,
+            lambda p: p.downtime / 1000,
+            pace=SELDOM,
         ),
         counter(
             "uptime_sla_unknown_seconds_total",
             "Time of which nobody knows, since the ledger began.",
-            lambda p: p.totals[State.UNKNOWN] / 1000,
+            lambda p: p.unknown / 1000,
+            pace=SELDOM,
         ),
         gauge(
             "uptime_sla_availability_ratio",
             "Uptime of what was seen in the rolling window, 0 to 1.",
-            lambda p: p.figures.availability,
+            lambda p: p.availability,
+            pace=SELDOM,
         ),
         gauge(
             "uptime_sla_error_budget_seconds",
             "Downtime that the whole window allows.",
-            lambda p: p.figures.budget / 1000,
-            rare=True,
+            lambda p: p.terms.budget / 1000,
+            pace=RARE,
         ),
         gauge(
             "uptime_sla_error_budget_remaining_seconds",
             "Downtime that is left of it; negative when the promise is broken.",
-            lambda p: p.figures.budget_remaining / 1000,
+            lambda p: p.budget_remaining / 1000,
+            pace=SELDOM,
         ),
         gauge(
             "uptime_sla_error_budget_remaining_ratio",
             "The same as a part of the budget; 1 when nothing is spent.",
-            lambda p: p.figures.budget_remaining / p.figures.budget,
+            lambda p: p.budget_remaining / p.terms.budget,
+            pace=SELDOM,
         ),
         gauge(
             "uptime_sla_coverage_ratio",
             "Part of the rolling window, or of the time since the ledger began, of which something is known.",
-            lambda p: p.figures.coverage,
+            lambda p: p.coverage,
         ),
     ),
 )
@@ -242,7 +264,7 @@ EXPORTER: Kind[Exporter] = Kind(
             "Which exporter this is; constant 1.",
             ("version", "python"),
             lambda e: {e.build: 1.0},
-            rare=True,
+            pace=RARE,
         ),
         gauge(
             "uptime_exporter_config_last_reload_successful",

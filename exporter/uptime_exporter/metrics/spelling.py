@@ -4,29 +4,46 @@ So every format, version and escaping that it knows comes out as it would write 
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from uptime_exporter.metrics.family import Buckets, Family, Kind, Labels, Number, Numbers
+from uptime_exporter.metrics.family import Buckets, Family, Kind, Labels, Number, Numbers, Values
+from uptime_exporter.monitor import Histogram
 
 Encode = Callable[[Collector], bytes]
 """One of the client library's: what a collector yields → text."""
 
-Names = tuple[tuple[bytes, bytes], ...]
+Names = Sequence[tuple[bytes, bytes]]
 """The mark that stands for each label of a subject in a form, and its value, escaped."""
 
-Write = Callable[[Names, Any], bytes]
-"""A subject's labels and a family's snapshot → the subject's samples."""
+Shape = Hashable
+"""Which samples there are of a subject, and how their numbers are written; the numbers themselves apart."""
+
+
+class Way(NamedTuple):
+    """How the samples of one family are written."""
+
+    take: Callable[[Any, list[object]], Shape]
+    """Reads a subject's numbers, and puts them behind those that are there."""
+    form: Callable[[Any], bytes]
+    """Shape → samples, with ``%`` for each number and a mark for each label of the subject."""
+
 
 MARKS = (b"\xf8", b"\xf9", b"\xfa", b"\xfb")
 """No text can hold them: these bytes do not occur in UTF-8. A single one is replaced ten times as fast as two."""
+
+END = b"\xff"
+"""What stands between two families, for the same reason."""
+
+_SHORT, _WHOLE, _LONG = b"%a", b"%d.0", b"%b"
+"""A float, an integer, and what is written already."""
 
 LEAST_EXPONENT = 1_000_000
 """From here on Go writes numbers with an exponent."""
@@ -74,15 +91,15 @@ def learn(encode: Encode, kind: Kind[Any]) -> tuple[Spelling, ...]:
     return tuple(spellings)
 
 
-def writer(family: Family[Any], samples: Labels, labels: int) -> Write:
-    """Return what writes samples as those lines, for subjects that have so many labels."""
+def way(family: Family[Any], samples: Labels, labels: int) -> Way:
+    """Return how to write samples as those lines, for subjects that have so many labels."""
     match family:
         case Number():
-            return _number(labels, *samples)
+            return _number(family.read, labels, *samples)
         case Numbers():
-            return _numbers(labels, *samples)
+            return _numbers(family.read, labels, *samples)
         case Buckets():
-            return _buckets(labels, *samples)
+            return _buckets(family.read, labels, *samples)
 
 
 def _example(family: Family[Any], names: Labels, values: Iterable[str]) -> Metric:
@@ -101,73 +118,76 @@ def _stand_in(place: int) -> str:
     return f"\0{place}\0"
 
 
-def _number(labels: int, sample: str) -> Write:
-    form, short = _form(sample, labels), _form(sample, labels, number=b"%a")
+def _number(read: Callable[[Any], float | None], labels: int, sample: str) -> Way:
+    forms = {field: _form(sample, labels, number=field) for field in (_SHORT, _LONG)} | {None: b""}
 
-    def write(names: Names, value: float | None) -> bytes:
+    def take(subject: object, numbers: list[object]) -> bytes | None:
+        value = read(subject)
         if value is None:
-            return b""
-        is_short = type(value) is float and 0 <= value < LEAST_EXPONENT
-        text = short % value if is_short else form % written(value)
-        return (
-            text.replace(*names[0]) if labels == 1 else _named(text, names)
-        )  # a scrape does this most of all
+            return None
+        if 0 <= value < LEAST_EXPONENT:
+            numbers.append(value * 1.0)
+            return _SHORT
+        numbers.append(written(value))
+        return _LONG
 
-    return write
+    return Way(take, forms.__getitem__)
 
 
-def _numbers(labels: int, sample: str) -> Write:
+def _numbers(read: Callable[[Any], Values], labels: int, sample: str) -> Way:
     @lru_cache(maxsize=64)  # as a rule all subjects have the same few sets of labels
-    def block(keys: tuple[str | Labels, ...]) -> bytes:
+    def form(shape: tuple[bytes, tuple[str | Labels, ...]]) -> bytes:
+        field, keys = shape
         own = [[key] if isinstance(key, str) else key for key in keys]
-        return b"".join(_form(sample, labels, map(escaped, each)) for each in own)
+        return b"".join([_form(sample, labels, map(escaped, each), field) for each in own])
 
-    def write(names: Names, snapshot: tuple[tuple[str | Labels, ...], tuple[float, ...]]) -> bytes:
-        keys, values = snapshot
-        return _named(block(keys) % tuple(map(written, values)), names)
+    def take(subject: object, numbers: list[object]) -> tuple[bytes, tuple[str | Labels, ...]]:
+        told = read(subject)
+        values = told.values()
+        if not told or (min(values) >= 0 and sum(values) < LEAST_EXPONENT):  # not if one is no number
+            numbers += [value * 1.0 for value in values]
+            return _SHORT, tuple(told)
+        numbers += map(written, values)
+        return _LONG, tuple(told)
 
-    return write
+    return Way(take, form)
 
 
-def _buckets(labels: int, bucket: str, count: str, total: str) -> Write:
+def _buckets(read: Callable[[Any], Histogram], labels: int, bucket: str, count: str, total: str) -> Way:
     @lru_cache(maxsize=16)  # each histogram has one set of bounds, and keeps it
-    def block(bounds: tuple[float, ...], number: bytes) -> bytes:
+    def form(shape: tuple[bytes, bytes, tuple[float, ...]]) -> bytes:
+        whole, fraction, bounds = shape
         buckets = [bucket.replace(f'"{_A_BOUND}"', f'"{bound}"') for bound in bounds]
-        counts = [_form(line, labels, number=number) for line in (*buckets, bucket, count)]
-        return b"".join([*counts, _form(total, labels)])
+        counts = [_form(line, labels, number=whole) for line in (*buckets, bucket, count)]
+        return b"".join([*counts, _form(total, labels, number=fraction)])
 
-    def write(names: Names, snapshot: tuple[tuple[float, ...], tuple[int, ...], float]) -> bytes:
-        bounds, counts, seconds = snapshot
+    def take(subject: object, numbers: list[object]) -> tuple[bytes, bytes, tuple[float, ...]]:
+        histogram = read(subject)
+        counts, seconds = histogram.counts, histogram.sum
         every = counts[-1]
-        if every < LEAST_EXPONENT:
-            text = block(bounds, b"%d.0") % (*counts, every, written(seconds))
-        else:
-            text = block(bounds, b"%b") % (*map(written, counts), written(every), written(seconds))
-        return _named(text, names)
+        if every < LEAST_EXPONENT and 0 <= seconds < LEAST_EXPONENT:
+            numbers += counts
+            numbers += every, seconds
+            return _WHOLE, _SHORT, histogram.bounds
+        numbers += map(written, (*counts, every, seconds))
+        return _LONG, _LONG, histogram.bounds
 
-    return write
+    return Way(take, form)
 
 
-def _form(line: str, labels: int, own: Iterable[bytes] = (), number: bytes = b"%b") -> bytes:
-    """Return a line as a form: `_named` fills in the subject's labels, ``%`` the number, and the family's stand."""
+def _form(line: str, labels: int, own: Iterable[bytes] = (), number: bytes = _LONG) -> bytes:
+    """Return a line as a form: *own* stands in it, ``%`` fills in the number, and the marks are for `Names`."""
     parts = [part.encode().replace(b"%", b"%%") for part in _STAND_IN.split(line)]
     fields = [*MARKS[:labels], *(value.replace(b"%", b"%%") for value in own), number]
     parts[1::2] = [fields[int(place)] for place in parts[1::2]]
     return b"".join(parts)
 
 
-def _named(text: bytes, names: Names) -> bytes:
-    for mark, name in names:
-        text = text.replace(mark, name)
-    return text
-
-
 def named(labels: Labels) -> Names:
-    """Return a subject's label values as `Write` takes them."""
-    return tuple(zip(MARKS, map(escaped, labels), strict=False))
+    """Return a subject's label values as they take the places of the marks."""
+    return [(mark, escaped(value)) for mark, value in zip(MARKS, labels, strict=False)]
 
 
-@lru_cache(maxsize=1024)
 def escaped(value: str) -> bytes:
     """Return a label's value as it stands between the quotes; half a surrogate pair as a question mark."""
     text = value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

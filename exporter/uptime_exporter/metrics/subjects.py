@@ -1,16 +1,16 @@
 """What the page is about, one after the other, and when something about it may have changed."""
 
 import platform
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from uptime_exporter import __version__
-from uptime_exporter.ledger.account import Account, Figures, Terms
-from uptime_exporter.ledger.span import State
+from uptime_exporter.ledger.account import Account, Terms
+from uptime_exporter.ledger.span import Millis, State
 from uptime_exporter.metrics.family import Labels, Values
-from uptime_exporter.monitor import Circuit, Histogram, ToldCheck, ToldCircuit, Watch, all_up
+from uptime_exporter.monitor import Application, Circuit, Histogram, ToldCheck, ToldCircuit, Watch
 from uptime_exporter.monitor.circuit import STATES
 from uptime_exporter.reliability.drain import GracefulShutdown
 
@@ -59,51 +59,56 @@ class Books(Protocol):
         """Commits that failed since the start."""
 
 
-Stamp = tuple[object, object]
+Stamp = tuple[object, object, object]
+"""By `Pace`: each part is different whenever what the families of that pace say may be."""
 
 
 class Source(Protocol[ITEM, SUBJECT_co]):
     """Tells what there is to publish of one kind, and spares the reading of what has not changed."""
 
-    def items(self) -> Sequence[tuple[Labels, ITEM]]:
-        """Return everything there is now, by the label values that name it."""
+    def items(self) -> Iterable[tuple[Labels, ITEM]]:
+        """Yield everything there is now, by the label values that name it; others may have their turn meanwhile."""
 
     def stamp(self, item: ITEM) -> Stamp:
-        """Return what is different whenever anything said about the item may be.
-
-        Its first part is whenever what the rare families say may be.
-        """
+        """Return what is different whenever anything said about the item may be."""
 
     def subject(self, item: ITEM, stamp: Any) -> SUBJECT_co:
         """Return what the families read, at that stamp of it."""
 
 
 class Targets:
-    """The targets that are watched.
-
-    Attributes:
-        verdicts: Target → whether it is up, as its stamp said last.
-
-    """
+    """The targets that are watched."""
 
     def __init__(self, monitor: Watching) -> None:
         self._monitor = monitor
-        self.verdicts: dict[str, bool | None] = {}
+        self._stand: dict[bool | None, set[str]] = {}
 
-    def items(self) -> Sequence[tuple[Labels, Watch]]:
-        """Return the watches."""
-        watches = self._monitor.watches
-        self.verdicts = dict.fromkeys(watches)
-        return [((name,), watch) for name, watch in watches.items()]
+    def items(self) -> Iterator[tuple[Labels, Watch]]:
+        """Yield the watches."""
+        self._stand = {True: set(), False: set(), None: set()}
+        for name, watch in self._monitor.watches.items():
+            yield (name,), watch
 
     def stamp(self, item: Watch) -> Stamp:
         """Return its counts of changes, and whether it is up: a verdict gets stale without any change."""
-        up = self.verdicts[item.name] = item.up
-        return item.upsets, (item.changes, up)
+        up = item.up
+        self._stand[up].add(item.name)
+        return item.settings, (item.upsets, up), item.changes
 
     def subject(self, item: Watch, _stamp: object) -> Watch:
         """Return the watch."""
         return item
+
+    def together(self, targets: Sequence[str]) -> tuple[bool | None, Sequence[str]]:
+        """Return whether all *targets* are up, as their stamps said last, and which of them are not watched.
+
+        False if one is down, else None if nobody knows of one.
+        """
+        up, down, unknown = self._stand[True], self._stand[False], self._stand[None]
+        if up.issuperset(targets):
+            return True, ()
+        unwatched = [t for t in targets if t not in up and t not in down and t not in unknown]
+        return None if down.isdisjoint(targets) else False, tuple(unwatched)
 
 
 class Circuits:
@@ -112,13 +117,14 @@ class Circuits:
     def __init__(self, monitor: Watching) -> None:
         self._monitor = monitor
 
-    def items(self) -> Sequence[tuple[Labels, Circuit]]:
-        """Return the circuits."""
-        return [((APP, watch.circuit.name), watch.circuit) for watch in self._monitor.watches.values()]
+    def items(self) -> Iterator[tuple[Labels, Circuit]]:
+        """Yield the circuits."""
+        for name, watch in self._monitor.watches.items():
+            yield (APP, name), watch.circuit
 
     def stamp(self, item: Circuit) -> Stamp:
         """Return its counts of changes."""
-        return item.turns, item.changes
+        return None, item.turns, item.changes
 
     def subject(self, item: Circuit, _stamp: object) -> Circuit:
         """Return the circuit."""
@@ -154,6 +160,20 @@ class AnyApplication(NamedTuple):
 
 AnyCircuit = Circuit | CircuitNow
 
+TOLD = TypeVar("TOLD", Application, ToldCircuit, ToldCheck)
+
+
+class Told(NamedTuple, Generic[TOLD]):
+    """Something that an application tells of, and the application's watch."""
+
+    watch: Watch
+    what: TOLD
+
+    @property
+    def stamp(self) -> Stamp:
+        """How often the application has changed, and whether anybody knows what it is like now."""
+        return None, (now := (self.watch.changes, self.watch.told is None)), now
+
 
 class ToldApplications:
     """The applications that are asked what they tell of themselves."""
@@ -161,68 +181,67 @@ class ToldApplications:
     def __init__(self, monitor: Watching) -> None:
         self._monitor = monitor
 
-    def items(self) -> Sequence[tuple[Labels, Watch]]:
-        """Return their watches."""
-        return [((w.name,), w) for w in self._monitor.watches.values() if w.application is not None]
+    def items(self) -> Iterator[tuple[Labels, Told[Application]]]:
+        """Yield them with their watches."""
+        for name, watch in self._monitor.watches.items():
+            if watch.application is not None:
+                yield (name,), Told(watch, watch.application)
 
-    def stamp(self, item: Watch) -> Stamp:
+    def stamp(self, item: Told[Application]) -> Stamp:
         """Return how often it has changed, and whether anybody knows what it is like now."""
-        return (item.changes, item.told is None), None
+        return item.stamp
 
-    def subject(self, item: Watch, _stamp: object) -> AnyApplication:
+    def subject(self, item: Told[Application], _stamp: object) -> AnyApplication:
         """Return what it says, if that still holds."""
-        told = item.told
+        told = item.watch.told
         return AnyApplication() if told is None else AnyApplication(told.in_flight, told.shutting_down)
 
 
 class ToldCircuits:
     """The circuits that applications tell of."""
 
-    def __init__(self, monitor: Watching) -> None:
-        self._monitor = monitor
-        self._told: dict[ToldCircuit, Watch] = {}
+    def __init__(self, applications: ToldApplications) -> None:
+        self._applications = applications
 
-    def items(self) -> Sequence[tuple[Labels, ToldCircuit]]:
-        """Return them, under their application's name."""
-        watches = self._monitor.watches.values()
-        self._told = {c: w for w in watches if w.application for c in w.application.circuits.values()}
-        return [((watch.name, circuit.name), circuit) for circuit, watch in self._told.items()]
+    def items(self) -> Iterator[tuple[Labels, Told[ToldCircuit]]]:
+        """Yield them, under their application's name."""
+        for labels, application in self._applications.items():
+            for name, circuit in application.what.circuits.items():
+                yield (*labels, name), Told(application.watch, circuit)
 
-    def stamp(self, item: ToldCircuit) -> Stamp:
+    def stamp(self, item: Told[ToldCircuit]) -> Stamp:
         """Return how often its application has changed, and whether anybody knows what that is like now."""
-        watch = self._told[item]
-        return (watch.changes, watch.told is None), None
+        return item.stamp
 
-    def subject(self, item: ToldCircuit, _stamp: object) -> CircuitNow:
+    def subject(self, item: Told[ToldCircuit], _stamp: object) -> CircuitNow:
         """Return what is said of it, if that still holds, and how often it was seen to change."""
-        if self._told[item].told is None:
-            return CircuitNow(NOTHING, None, item.transitions, NOTHING)
-        states = {state: float(item.seen.state == state) for state in STATES}
-        return CircuitNow(states, item.since, item.transitions, NOTHING)
+        circuit = item.what
+        if item.watch.told is None:
+            return CircuitNow(NOTHING, None, circuit.transitions, NOTHING)
+        states = {state: float(circuit.seen.state == state) for state in STATES}
+        return CircuitNow(states, circuit.since, circuit.transitions, NOTHING)
 
 
 class ToldChecks:
     """The checks that applications tell of."""
 
-    def __init__(self, monitor: Watching) -> None:
-        self._monitor = monitor
-        self._told: dict[ToldCheck, Watch] = {}
+    def __init__(self, applications: ToldApplications) -> None:
+        self._applications = applications
 
-    def items(self) -> Sequence[tuple[Labels, ToldCheck]]:
-        """Return them, under their application's name."""
-        watches = self._monitor.watches.values()
-        self._told = {c: w for w in watches if w.application for c in w.application.checks.values()}
-        return [((watch.name, check.name), check) for check, watch in self._told.items()]
+    def items(self) -> Iterator[tuple[Labels, Told[ToldCheck]]]:
+        """Yield them, under their application's name."""
+        for labels, application in self._applications.items():
+            for name, check in application.what.checks.items():
+                yield (*labels, name), Told(application.watch, check)
 
-    def stamp(self, item: ToldCheck) -> Stamp:
+    def stamp(self, item: Told[ToldCheck]) -> Stamp:
         """Return how often its application has changed, and whether anybody knows what that is like now."""
-        watch = self._told[item]
-        return (watch.changes, watch.told is None), None
+        return item.stamp
 
-    def subject(self, item: ToldCheck, _stamp: object) -> CheckNow:
+    def subject(self, item: Told[ToldCheck], _stamp: object) -> CheckNow:
         """Return what is said of it, if that still holds."""
-        known = self._told[item].told is not None
-        return CheckNow(item.healthy if known else None, item.last_check if known else None)
+        known = item.watch.told is not None
+        return CheckNow(item.what.healthy if known else None, item.what.last_check if known else None)
 
 
 class OwnDrain:
@@ -237,7 +256,7 @@ class OwnDrain:
 
     def stamp(self, _item: GracefulShutdown) -> Stamp:
         """Return one like no other: another process may have written the record."""
-        return None, object()
+        return None, None, object()
 
     def subject(self, item: GracefulShutdown, _stamp: object) -> AnyApplication:
         """Return how it ended so far."""
@@ -245,14 +264,18 @@ class OwnDrain:
 
 
 class Promise(NamedTuple):
-    """An account, with what the page says beside it."""
+    """A promise, and what has become of it."""
 
     terms: Terms
-    watched: Container[str]
-    """The names of targets."""
+    unwatched: Container[str]
+    """The names of targets of which nobody knows anything."""
     up: bool | None
-    totals: Mapping[State, int]
-    figures: Figures
+    downtime: Millis
+    unknown: Millis
+    availability: float | None
+    budget_remaining: Millis
+    uptime: Millis
+    coverage: float | None
 
 
 class Promises:
@@ -261,30 +284,26 @@ class Promises:
     def __init__(self, books: Books, targets: Targets) -> None:
         self._books = books
         self._targets = targets
-        self._watched: list[str] = []
-        self._generation = 0
 
-    def items(self) -> Sequence[tuple[Labels, Account]]:
-        """Return the accounts."""
-        watched = list(self._targets.verdicts)
-        if watched != self._watched:
-            self._watched = watched
-            self._generation += 1
-        return [((name,), account) for name, account in self._books.accounts.items()]
+    def items(self) -> Iterator[tuple[Labels, Account]]:
+        """Yield the accounts."""
+        for name, account in self._books.accounts.items():
+            yield (name,), account
 
-    def stamp(self, item: Account) -> "_Standing":
-        """Return under which terms, up to where it is settled and written, and what is said beside it."""
-        terms, totals = item.terms, self._books.totals(item.name)
-        up = all_up(map(self._targets.verdicts.get, terms.targets))
-        return (terms, self._generation), (up, totals, item.settled, item.rewinds)
+    def stamp(self, item: Account) -> Stamp:
+        """Return all that is said of it."""
+        up, unwatched = self._targets.together(item.terms.targets)
+        totals, now = self._books.totals(item.name), item.figures()
+        return (
+            (item.terms, unwatched),
+            (up, totals[State.DOWN], totals[State.UNKNOWN], now.availability, now.budget_remaining),
+            (totals[State.UP], now.coverage),
+        )
 
-    def subject(self, item: Account, stamp: "_Standing") -> Promise:
-        """Return the account with what is said beside it."""
-        up, totals, *_ = stamp[1]
-        return Promise(item.terms, self._targets.verdicts, up, totals, item.figures())
-
-
-_Standing = tuple[tuple[Terms, int], tuple[bool | None, Mapping[State, int], int, int]]
+    def subject(self, _item: Account, stamp: Any) -> Promise:
+        """Return what is said of it, which is its stamp."""
+        agreed, lost, seen = stamp
+        return Promise(*agreed, *lost, *seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +332,7 @@ class Itself:
 
     def stamp(self, _item: Exporter) -> Stamp:
         """Return one like no other."""
-        return None, object()
+        return None, None, object()
 
     def subject(self, item: Exporter, _stamp: object) -> Exporter:
         """Return the exporter."""

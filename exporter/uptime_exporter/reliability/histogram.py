@@ -4,27 +4,34 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
+DIGITS = 6
+"""Of a sum of seconds: what lies behind a microsecond is the floating point's own."""
+
 
 class Histogram:
     """Observations in seconds, counted by upper bound.
 
     Attributes:
         bounds: Upper bounds, ascending, without the infinite one.
-        sum: Of all observations.
 
     """
 
-    __slots__ = ("_counts", "bounds", "sum")
+    __slots__ = ("_counts", "_sum", "bounds")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds = tuple(bounds)
         self._counts = [0] * (len(self.bounds) + 1)
-        self.sum = 0.0
+        self._sum = 0.0
 
     def observe(self, seconds: float) -> None:
         """Count one observation."""
         self._counts[bisect_left(self.bounds, seconds)] += 1
-        self.sum += seconds
+        self._sum += seconds
+
+    @property
+    def sum(self) -> float:
+        """Of all observations, to the microsecond."""
+        return round(self._sum, DIGITS)
 
     @property
     def counts(self) -> tuple[int, ...]:
