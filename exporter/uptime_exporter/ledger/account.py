@@ -2,8 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from uptime_exporter.ledger.span import Millis, Span, State
@@ -22,15 +21,12 @@ class Terms:
     """Part of the time, 0 to 1."""
     window: Millis = 30 * 86_400_000
 
-    @property
-    def budget(self) -> Millis:
-        """Downtime that the whole window allows; at least a millisecond, as it is divided by."""
-        return _budget(self.objective, self.window)
+    budget: Millis = field(init=False, repr=False, compare=False)
+    """Downtime that the whole window allows; at least a millisecond, as it is divided by."""
 
-
-@lru_cache  # most promises are the same
-def _budget(objective: float, window: Millis) -> Millis:
-    return max(1, round((1 - objective) * window))
+    def __post_init__(self) -> None:
+        """Work the budget out once: every scrape asks for it."""
+        object.__setattr__(self, "budget", max(1, round((1 - self.objective) * self.window)))
 
 
 class Figures(NamedTuple):
@@ -144,7 +140,8 @@ class Account:
     @property
     def elapsed(self) -> Millis:
         """How much of the window has gone by since the account began."""
-        return min(self.terms.window, self.settled - self.born)
+        elapsed, window = self.settled - self.born, self.terms.window
+        return min(window, elapsed)
 
     @property
     def down(self) -> Millis:
@@ -165,9 +162,8 @@ class Account:
         """Return all that the window amounts to, for less than one after the other would cost."""
         elapsed, (down, unknown), budget = self.elapsed, self._lost(), self.terms.budget
         seen = elapsed - unknown
-        return Figures(
-            (seen - down) / seen if seen else None, seen / elapsed if elapsed else None, budget, budget - down
-        )
+        availability = (seen - down) / seen if seen else None
+        return Figures(availability, seen / elapsed if elapsed else None, budget, budget - down)
 
     @property
     def availability(self) -> float | None:
@@ -192,12 +188,15 @@ class Account:
         """Return downtime and unknown time within the window; what it does not know any more is unknown."""
         begin, window = self.settled - self.terms.window, self._window
         window.forget(begin)
-        down, unknown = window.down, window.unknown
-        if self._state is State.DOWN:
-            down += self.settled - max(self._since, begin)
-        elif self._state is State.UNKNOWN:
-            unknown += self.settled - max(self._since, begin)
-        return down, unknown + max(0, window.since - max(begin, self.born))
+        down, unknown, state = window.down, window.unknown, self._state
+        if state is not State.UP:
+            under_way = self.settled - max(self._since, begin)
+            down, unknown = (
+                (down + under_way, unknown) if state is State.DOWN else (down, unknown + under_way)
+            )
+        if window.since > self.born:
+            unknown += max(0, window.since - max(begin, self.born))
+        return down, unknown
 
     def _close(self) -> None:
         span = self.open

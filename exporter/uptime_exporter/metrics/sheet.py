@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from uptime_exporter.metrics.family import Kind, Labels, Pace
-from uptime_exporter.metrics.spelling import END, Names, Shape, Way, named, way
+from uptime_exporter.metrics.family import Kind, Labels
+from uptime_exporter.metrics.spelling import END, MARKS, Names, Shape, Way, named, way
 from uptime_exporter.metrics.subjects import Source, Stamp
 
 STEP = 16
@@ -34,19 +34,30 @@ class _Group:
         self._last: tuple[tuple[Shape, ...], bytes] = ((), b"")
 
     def write(self, row: int, names: Names, subject: object) -> None:
-        """Write what is to be said of a subject that has these names."""
+        """Write what is to be said of a subject that has these label values."""
         numbers: list[object] = []
         shapes = tuple([take(subject, numbers) for take in self._takes])
         if shapes != self._last[0]:  # as a rule they are the same, and this costs less than finding them
             self._last = shapes, self._form(shapes)
         text = self._last[1] % tuple(numbers)
-        for mark, name in names:
-            text = text.replace(mark, name)
+        for place, name in enumerate(names):
+            text = text.replace(MARKS[place], name)
         for column, samples in zip(self._columns, text.split(END), strict=True):
             column[row] = samples
 
     def _new_form(self, shapes: tuple[Shape, ...]) -> bytes:
         return END.join([form(shape) for form, shape in zip(self._forms, shapes, strict=True)])
+
+
+class _Row:
+    """One subject, as it was last."""
+
+    __slots__ = ("item", "names", "stamp")
+
+    def __init__(self, labels: Labels, item: object) -> None:
+        self.names = named(labels)
+        self.item = item
+        self.stamp = _UNSEEN
 
 
 class Sheet:
@@ -57,36 +68,34 @@ class Sheet:
         self._source = source
         self._columns: list[Column] = [[] for _ in kind.families]
         families = list(zip(kind.families, samples, self._columns, strict=True))
-        self._groups: list[tuple[Pace, _Group]] = []
+        self._groups: list[tuple[int, _Group]] = []
         for pace in sorted({family.pace for family in kind.families}):
             ways = [
                 (way(family, lines, len(kind.labels)), column)
                 for family, lines, column in families
                 if family.pace is pace
             ]
-            self._groups.append((pace, _Group(*zip(*ways, strict=True))))
-        self._items: list[Any] = []
-        self._stamps: list[Stamp] = []
+            self._groups.append((int(pace), _Group(*zip(*ways, strict=True))))
+        self._rows: list[_Row] = []
 
     def refresh(self) -> Iterator[None]:
         """Take in what has changed; pause at each step."""
-        rows = 0
-        for row, (labels, item) in enumerate(self._source.items()):
-            if row == len(self._items):
-                self._append()
-            stamp = self._source.stamp(item)
-            known = self._stamps[row] if item == self._items[row] else _UNSEEN
-            if stamp != known:
-                names, subject = named(labels), self._source.subject(item, stamp)
-                for pace, group in self._groups:
-                    if stamp[pace] != known[pace]:
-                        group.write(row, names, subject)
-                self._items[row], self._stamps[row] = item, stamp
-            rows = row + 1
-            if rows % STEP == 0:
+        number, rows, stamp_of = 0, self._rows, self._source.stamp
+        for labels, item in self._source.items():
+            if number == len(rows):
+                self._append(_Row(labels, item))
+            row = rows[number]
+            if item != row.item:
+                row = rows[number] = _Row(labels, item)
+            stamp = stamp_of(item)
+            if stamp != row.stamp:
+                self._write(number, row, stamp)
+            number += 1
+            if number % STEP == 0:
                 yield
-        for each in (self._items, self._stamps, *self._columns):
-            del each[rows:]
+        del rows[number:]
+        for column in self._columns:
+            del column[number:]
 
     def samples(self, place: int) -> Iterator[bytes]:
         """Yield the samples of the family at that place, bite by bite."""
@@ -94,8 +103,14 @@ class Sheet:
         for start in range(0, len(texts), BITE):
             yield b"".join(texts[start : start + BITE])
 
-    def _append(self) -> None:
-        self._items.append(None)
-        self._stamps.append(_UNSEEN)
+    def _write(self, number: int, row: _Row, stamp: Stamp) -> None:
+        known, names, subject = row.stamp, row.names, self._source.subject(row.item, stamp)
+        for pace, group in self._groups:
+            if stamp[pace] != known[pace]:
+                group.write(number, names, subject)
+        row.stamp = stamp
+
+    def _append(self, row: _Row) -> None:
+        self._rows.append(row)
         for column in self._columns:
             column.append(b"")

@@ -4,7 +4,7 @@ So every format, version and escaping that it knows comes out as it would write 
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -20,8 +20,8 @@ from uptime_exporter.monitor import Histogram
 Encode = Callable[[Collector], bytes]
 """One of the client library's: what a collector yields → text."""
 
-Names = Sequence[tuple[bytes, bytes]]
-"""The mark that stands for each label of a subject in a form, and its value, escaped."""
+Names = tuple[bytes, ...]
+"""The label values of a subject, escaped; each takes the place of its mark in a form."""
 
 Shape = Hashable
 """Which samples there are of a subject, and how their numbers are written; the numbers themselves apart."""
@@ -43,7 +43,7 @@ END = b"\xff"
 """What stands between two families, for the same reason."""
 
 _SHORT, _WHOLE, _LONG = b"%a", b"%d.0", b"%b"
-"""A float, an integer, and what is written already."""
+"""A float, an integer or truth value, and what is written already."""
 
 LEAST_EXPONENT = 1_000_000
 """From here on Go writes numbers with an exponent."""
@@ -119,15 +119,15 @@ def _stand_in(place: int) -> str:
 
 
 def _number(read: Callable[[Any], float | None], labels: int, sample: str) -> Way:
-    forms = {field: _form(sample, labels, number=field) for field in (_SHORT, _LONG)} | {None: b""}
+    forms = {field: _form(sample, labels, number=field) for field in (_SHORT, _WHOLE, _LONG)} | {None: b""}
 
     def take(subject: object, numbers: list[object]) -> bytes | None:
         value = read(subject)
         if value is None:
             return None
         if 0 <= value < LEAST_EXPONENT:
-            numbers.append(value * 1.0)
-            return _SHORT
+            numbers.append(value)
+            return _SHORT if type(value) is float else _WHOLE
         numbers.append(written(value))
         return _LONG
 
@@ -185,7 +185,7 @@ def _form(line: str, labels: int, own: Iterable[bytes] = (), number: bytes = _LO
 
 def named(labels: Labels) -> Names:
     """Return a subject's label values as they take the places of the marks."""
-    return [(mark, escaped(value)) for mark, value in zip(MARKS, labels, strict=False)]
+    return tuple(map(escaped, labels))
 
 
 def escaped(value: str) -> bytes:

@@ -19,6 +19,8 @@ APP = "uptime-exporter"
 
 NOTHING: Values = MappingProxyType({})
 
+UP, DOWN, UNKNOWN = State
+
 ITEM = TypeVar("ITEM")
 SUBJECT_co = TypeVar("SUBJECT_co", covariant=True)
 
@@ -296,8 +298,8 @@ class Promises:
         totals, now = self._books.totals(item.name), item.figures()
         return (
             (item.terms, unwatched),
-            (up, totals[State.DOWN], totals[State.UNKNOWN], now.availability, now.budget_remaining),
-            (totals[State.UP], now.coverage),
+            (up, totals[DOWN], totals[UNKNOWN], now.availability, now.budget_remaining),
+            (totals[UP], now.coverage),
         )
 
     def subject(self, _item: Account, stamp: Any) -> Promise:
