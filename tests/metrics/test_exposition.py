@@ -24,8 +24,11 @@ class Shelf:
         self.read: list[str] = []
         self.rarity = 0
 
-    def items(self) -> Sequence[tuple[tuple[str], str]]:
-        return [((name,), name) for name in self.numbers]
+    def items(self) -> Sequence[str]:
+        return list(self.numbers)
+
+    def labels(self, item: str) -> tuple[str]:
+        return (item,)
 
     def stamp(self, item: str) -> Stamp:
         return self.rarity, None, self.numbers[item]

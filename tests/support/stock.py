@@ -34,7 +34,7 @@ class Stock(Collector):
 
 
 def _subjects(source: Source[Any, Any]) -> Iterable[tuple[Labels, Any]]:
-    return [(labels, source.subject(item, source.stamp(item))) for labels, item in source.items()]
+    return [(source.labels(item), source.subject(item, source.stamp(item))) for item in source.items()]
 
 
 def _metric(kind: Kind[Any], family: Family[Any], subjects: Sequence[tuple[Labels, Any]]) -> Metric:

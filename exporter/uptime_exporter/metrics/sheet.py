@@ -31,14 +31,14 @@ class _Group:
         self._takes, self._forms = zip(*ways, strict=True)
         self._columns = tuple(columns)
         self._form = lru_cache(FORMS)(self._new_form)
-        self._last: tuple[tuple[Shape, ...], bytes] = ((), b"")
+        self._last: tuple[list[Shape], bytes] = ([], b"")
 
     def write(self, row: int, names: Names, subject: object) -> None:
         """Write what is to be said of a subject that has these label values."""
         numbers: list[object] = []
-        shapes = tuple([take(subject, numbers) for take in self._takes])
+        shapes = [take(subject, numbers) for take in self._takes]
         if shapes != self._last[0]:  # as a rule they are the same, and this costs less than finding them
-            self._last = shapes, self._form(shapes)
+            self._last = shapes, self._form(tuple(shapes))
         text = self._last[1] % tuple(numbers)
         for place, name in enumerate(names):
             text = text.replace(MARKS[place], name)
@@ -54,9 +54,9 @@ class _Row:
 
     __slots__ = ("item", "names", "stamp")
 
-    def __init__(self, labels: Labels, item: object) -> None:
-        self.names = named(labels)
+    def __init__(self, item: object, names: Names) -> None:
         self.item = item
+        self.names = names
         self.stamp = _UNSEEN
 
 
@@ -81,12 +81,12 @@ class Sheet:
     def refresh(self) -> Iterator[None]:
         """Take in what has changed; pause at each step."""
         number, rows, stamp_of = 0, self._rows, self._source.stamp
-        for labels, item in self._source.items():
+        for item in self._source.items():
             if number == len(rows):
-                self._append(_Row(labels, item))
+                self._append(self._row(item))
             row = rows[number]
             if item != row.item:
-                row = rows[number] = _Row(labels, item)
+                row = rows[number] = self._row(item)
             stamp = stamp_of(item)
             if stamp != row.stamp:
                 self._write(number, row, stamp)
@@ -102,6 +102,9 @@ class Sheet:
         texts = self._columns[place]
         for start in range(0, len(texts), BITE):
             yield b"".join(texts[start : start + BITE])
+
+    def _row(self, item: object) -> _Row:
+        return _Row(item, named(self._source.labels(item)))
 
     def _write(self, number: int, row: _Row, stamp: Stamp) -> None:
         known, names, subject = row.stamp, row.names, self._source.subject(row.item, stamp)

@@ -1,7 +1,7 @@
 """What the page is about, one after the other, and when something about it may have changed."""
 
 import platform
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -68,8 +68,11 @@ Stamp = tuple[object, object, object]
 class Source(Protocol[ITEM, SUBJECT_co]):
     """Tells what there is to publish of one kind, and spares the reading of what has not changed."""
 
-    def items(self) -> Iterable[tuple[Labels, ITEM]]:
-        """Yield everything there is now, by the label values that name it; others may have their turn meanwhile."""
+    def items(self) -> Iterable[ITEM]:
+        """Return everything there is now; while it is gone through others may have their turn."""
+
+    def labels(self, item: ITEM) -> Labels:
+        """Return the label values that name it."""
 
     def stamp(self, item: ITEM) -> Stamp:
         """Return what is different whenever anything said about the item may be."""
@@ -85,15 +88,19 @@ class Targets:
         self._monitor = monitor
         self._stand: dict[bool | None, set[str]] = {}
 
-    def items(self) -> Iterator[tuple[Labels, Watch]]:
-        """Yield the watches."""
+    def items(self) -> Iterable[Watch]:
+        """Return the watches."""
         self._stand = {True: set(), False: set(), None: set()}
-        for name, watch in self._monitor.watches.items():
-            yield (name,), watch
+        return self._monitor.watches.values()
+
+    def labels(self, item: Watch) -> Labels:
+        """Return its name."""
+        return (item.name,)
 
     def stamp(self, item: Watch) -> Stamp:
         """Return its counts of changes, and whether it is up: a verdict gets stale without any change."""
-        up = item.up
+        known = item.known
+        up = None if known is None else known.reason is None
         self._stand[up].add(item.name)
         return item.settings, (item.upsets, up), item.changes
 
@@ -119,10 +126,13 @@ class Circuits:
     def __init__(self, monitor: Watching) -> None:
         self._monitor = monitor
 
-    def items(self) -> Iterator[tuple[Labels, Circuit]]:
-        """Yield the circuits."""
-        for name, watch in self._monitor.watches.items():
-            yield (APP, name), watch.circuit
+    def items(self) -> Iterable[Circuit]:
+        """Return the circuits."""
+        return (watch.circuit for watch in self._monitor.watches.values())
+
+    def labels(self, item: Circuit) -> Labels:
+        """Return its name, and that it is the exporter's own."""
+        return APP, item.name
 
     def stamp(self, item: Circuit) -> Stamp:
         """Return its counts of changes."""
@@ -183,11 +193,13 @@ class ToldApplications:
     def __init__(self, monitor: Watching) -> None:
         self._monitor = monitor
 
-    def items(self) -> Iterator[tuple[Labels, Told[Application]]]:
-        """Yield them with their watches."""
-        for name, watch in self._monitor.watches.items():
-            if watch.application is not None:
-                yield (name,), Told(watch, watch.application)
+    def items(self) -> Iterable[Told[Application]]:
+        """Return them with their watches."""
+        return (Told(w, w.application) for w in self._monitor.watches.values() if w.application is not None)
+
+    def labels(self, item: Told[Application]) -> Labels:
+        """Return its name."""
+        return (item.watch.name,)
 
     def stamp(self, item: Told[Application]) -> Stamp:
         """Return how often it has changed, and whether anybody knows what it is like now."""
@@ -205,11 +217,13 @@ class ToldCircuits:
     def __init__(self, applications: ToldApplications) -> None:
         self._applications = applications
 
-    def items(self) -> Iterator[tuple[Labels, Told[ToldCircuit]]]:
-        """Yield them, under their application's name."""
-        for labels, application in self._applications.items():
-            for name, circuit in application.what.circuits.items():
-                yield (*labels, name), Told(application.watch, circuit)
+    def items(self) -> Iterable[Told[ToldCircuit]]:
+        """Return them."""
+        return (Told(a.watch, c) for a in self._applications.items() for c in a.what.circuits.values())
+
+    def labels(self, item: Told[ToldCircuit]) -> Labels:
+        """Return its name, under its application's."""
+        return item.watch.name, item.what.name
 
     def stamp(self, item: Told[ToldCircuit]) -> Stamp:
         """Return how often its application has changed, and whether anybody knows what that is like now."""
@@ -230,11 +244,13 @@ class ToldChecks:
     def __init__(self, applications: ToldApplications) -> None:
         self._applications = applications
 
-    def items(self) -> Iterator[tuple[Labels, Told[ToldCheck]]]:
-        """Yield them, under their application's name."""
-        for labels, application in self._applications.items():
-            for name, check in application.what.checks.items():
-                yield (*labels, name), Told(application.watch, check)
+    def items(self) -> Iterable[Told[ToldCheck]]:
+        """Return them."""
+        return (Told(a.watch, c) for a in self._applications.items() for c in a.what.checks.values())
+
+    def labels(self, item: Told[ToldCheck]) -> Labels:
+        """Return its name, under its application's."""
+        return item.watch.name, item.what.name
 
     def stamp(self, item: Told[ToldCheck]) -> Stamp:
         """Return how often its application has changed, and whether anybody knows what that is like now."""
@@ -252,9 +268,13 @@ class OwnDrain:
     def __init__(self, drain: GracefulShutdown) -> None:
         self._drain = drain
 
-    def items(self) -> Sequence[tuple[Labels, GracefulShutdown]]:
+    def items(self) -> Iterable[GracefulShutdown]:
         """Return its drain."""
-        return [((APP,), self._drain)]
+        return (self._drain,)
+
+    def labels(self, _item: GracefulShutdown) -> Labels:
+        """Return what it calls itself."""
+        return (APP,)
 
     def stamp(self, _item: GracefulShutdown) -> Stamp:
         """Return one like no other: another process may have written the record."""
@@ -287,10 +307,13 @@ class Promises:
         self._books = books
         self._targets = targets
 
-    def items(self) -> Iterator[tuple[Labels, Account]]:
-        """Yield the accounts."""
-        for name, account in self._books.accounts.items():
-            yield (name,), account
+    def items(self) -> Iterable[Account]:
+        """Return the accounts."""
+        return self._books.accounts.values()
+
+    def labels(self, item: Account) -> Labels:
+        """Return the promise's name."""
+        return (item.name,)
 
     def stamp(self, item: Account) -> Stamp:
         """Return all that is said of it."""
@@ -328,9 +351,13 @@ class Itself:
     def __init__(self, exporter: Exporter) -> None:
         self._exporter = exporter
 
-    def items(self) -> Sequence[tuple[Labels, Exporter]]:
+    def items(self) -> Iterable[Exporter]:
         """Return the exporter."""
-        return [((), self._exporter)]
+        return (self._exporter,)
+
+    def labels(self, _item: Exporter) -> Labels:
+        """Return none: there is no other."""
+        return ()
 
     def stamp(self, _item: Exporter) -> Stamp:
         """Return one like no other."""
