@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from uptime_exporter import __version__
@@ -16,10 +15,11 @@ from uptime_exporter.errors import SettingsError, UptimeError
 from uptime_exporter.later import Later
 from uptime_exporter.outcome import OwnFault
 from uptime_exporter.settings import Settings, secrets_of
-from uptime_exporter.settings.apart import Reading
+from uptime_exporter.settings.apart import Reading, blocked
 
 if TYPE_CHECKING:
     import asyncio
+    import tempfile
 
     from uptime_exporter import app as works
     from uptime_exporter import demo as stage
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from uptime_exporter.monitor import Attempt
     from uptime_exporter.settings import load as here
 else:
-    asyncio, logs, works = Later("asyncio"), Later("uptime_exporter.logs"), Later("uptime_exporter.app")
+    asyncio, tempfile = Later("asyncio"), Later("tempfile")
+    logs, works = Later("uptime_exporter.logs"), Later("uptime_exporter.app")
     stage, paper = Later("uptime_exporter.demo"), Later("uptime_exporter.report")
     books, transfer = Later("uptime_exporter.ledger"), Later("uptime_exporter.ledger.transfer")
     fire, here = Later("uptime_exporter.drill"), Later("uptime_exporter.settings.load")
@@ -87,7 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(_arguments: argparse.Namespace, sources: Sources) -> int:
     """Probe and publish until told to stop."""
     with sources.reading() as reading:
-        works.collect_rarely()  # and all that there is to import is, while the settings are read
+        with blocked({signal.SIGTERM, signal.SIGINT}):  # an exception in an import may get lost
+            works.collect_rarely()  # all that there is to import is imported while the settings are read
         settings = reading.result()
     with asyncio.Runner(loop_factory=works.new_event_loop) as runner:
         return runner.run(_run(settings, sources.reading))
@@ -241,7 +243,7 @@ async def _run(settings: Settings, reading: Callable[[], Reading]) -> int:
 
 async def _demo(arguments: argparse.Namespace, sources: Sources) -> int:
     ports = {name: getattr(arguments, name) for name in DEMO_PORTS}
-    with TemporaryDirectory(prefix="uptime-exporter-") as folder:
+    with tempfile.TemporaryDirectory(prefix="uptime-exporter-") as folder:
         async with stage.stand_ins(**ports) as standing:
             settings = {"ledger": "uptime.db", **standing.overrides()}
             file = _private_file(Path(folder, "uptime.yaml"), json.dumps(settings))

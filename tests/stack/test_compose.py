@@ -3,7 +3,6 @@
 import asyncio
 import re
 import shlex
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import yaml
 
 from stack.compose_file import ROOT, TEXT, Compose, variables
 from support.prometheus import Prometheus
+from uptime_exporter import __version__
 from uptime_exporter.app import LAST_RESORT
 from uptime_exporter.settings import FileTarget, Settings
 from uptime_exporter.settings.load import load_settings
@@ -131,7 +131,7 @@ def test_its_image_is_a_version(name: str) -> None:
     image, _, tag = SERVICES[name]["image"].partition(":")
     assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag), tag
     if image == BUILT:
-        assert tag == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+        assert tag == __version__
         assert SERVICES[name]["build"] == {"context": ".", "dockerfile": "exporter/Dockerfile"}
     else:
         assert "build" not in SERVICES[name]

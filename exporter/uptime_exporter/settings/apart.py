@@ -78,15 +78,15 @@ class Reading:
 def _begun(python: str, question: bytes, answer: int) -> subprocess.Popen[bytes]:
     command = [python, "-I" if sys.flags.isolated else "-P", "-m", "uptime_exporter.settings", str(answer)]
     # Overrides may be secrets, and a command line is seen by everybody.
-    with os.fdopen(os.memfd_create("question"), "w+b") as file, _blocked(NOT_FOR_IT):
+    with os.fdopen(os.memfd_create("question"), "w+b") as file, blocked(NOT_FOR_IT):
         file.write(question)
         file.seek(0)
         return subprocess.Popen(command, stdin=file, pass_fds=[answer])  # noqa: S603 - our own interpreter
 
 
 @contextmanager
-def _blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
-    """Block *signals*, for what is begun meanwhile from its first instruction on and for ever."""
+def blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
+    """Take *signals* only when the block is over; what is begun in it never does."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
@@ -97,8 +97,7 @@ def _blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
 def _not_begun(python: str, error: OSError) -> str:
     why = os.strerror(error.errno or 0).lower()
     return (
-        f"the settings cannot be read: {python or 'Python'} cannot be started ({why}); "
-        "allow the exporter a process more"
+        f"the settings cannot be read: {python or 'Python'} cannot be started ({why}); allow one more process"
     )
 
 
