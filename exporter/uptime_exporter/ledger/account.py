@@ -1,7 +1,7 @@
 """What became of one promise: totals that only grow, a rolling window, and what is under way."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -52,20 +52,23 @@ class Account:
         settled: Up to here every millisecond is up, down or unknown, and stays so.
         closed: Spans that have ended since `take_closed` was called last, in order.
         recent: The last outages that have ended, oldest first.
-        rewinds: How often the window was filled anew.
 
     """
+
+    __slots__ = (
+        *("_down", "_reason", "_since", "_state", "_unknown", "_up", "_window", "born", "closed", "name"),
+        *("recent", "settled", "terms"),
+    )
 
     def __init__(self, name: str, terms: Terms, born: Millis) -> None:
         self.name = name
         self.terms = terms
         self.born = born
         self.settled = born
-        self.closed: list[Span] = []
-        self.recent: deque[Span] = deque(maxlen=RECENT)
-        self.rewinds = 0
+        self.closed: Sequence[Span] = ()
+        self.recent: Sequence[Span] = ()
         self._window = _Window(born)
-        self._closed_totals = dict.fromkeys(State, 0)
+        self._up = self._down = self._unknown = 0  # of closed spans
         # The span under way, as plain fields: while nothing changes, `add` moves one number on.
         self._since = born
         self._state = State.UNKNOWN
@@ -82,8 +85,8 @@ class Account:
 
     def take_closed(self) -> list[Span]:
         """Return the spans that have ended since the last call, and forget them here."""
-        closed, self.closed = self.closed, []
-        return closed
+        closed, self.closed = self.closed, ()
+        return list(closed)
 
     def restore(
         self, settled: Millis, totals: Mapping[State, Millis], last: Span | None, past: Iterable[Span]
@@ -97,11 +100,13 @@ class Account:
             past: Closed spans, oldest first, at least those that the window still touches.
 
         """
-        self.settled, self._closed_totals = settled, dict.fromkeys(State, 0) | dict(totals)
+        closed = dict.fromkeys(State, 0) | dict(totals)
+        self.settled = settled
         self._since, self._state, self._reason = settled, State.UNKNOWN, ""
         if last is not None:
             self._since, self._state, self._reason = last.start, last.state, last.reason
-            self._closed_totals[last.state] -= settled - last.start
+            closed[last.state] -= settled - last.start
+        self._up, self._down, self._unknown = closed[State.UP], closed[State.DOWN], closed[State.UNKNOWN]
         self.rewind(past)
 
     def rewind(self, past: Iterable[Span]) -> None:
@@ -111,9 +116,8 @@ class Account:
         What the window covers before the first of them is unknown: what nobody can tell is not up.
         """
         past = list(past)
-        self.rewinds += 1
         self._window = _Window(past[0].start if past else self._since)
-        self.recent.clear()
+        self.recent = ()
         for span in past:
             self._window.add(span)
             self._remember(span)
@@ -128,7 +132,7 @@ class Account:
     @property
     def totals(self) -> dict[State, Millis]:
         """State → milliseconds since `born`; their sum is ``settled - born``, and none ever goes down."""
-        totals = dict(self._closed_totals)
+        totals = {State.UP: self._up, State.DOWN: self._down, State.UNKNOWN: self._unknown}
         totals[self._state] += self.settled - self._since
         return totals
 
@@ -202,10 +206,13 @@ class Account:
         span = self.open
         if span is None:
             return
-        self._closed_totals[span.state] += span.length
+        self._up, self._down, self._unknown = self.totals.values()
         self._window.add(span)
         self._window.forget(self.settled - self.terms.window)
-        self.closed.append(span)
+        if isinstance(self.closed, list):
+            self.closed.append(span)
+        else:
+            self.closed = [span]
         self._remember(span)
 
     def _remember(self, span: Span) -> None:
@@ -213,9 +220,10 @@ class Account:
         if span.state is not State.DOWN:
             return
         if self.recent and self.recent[-1].end == span.start:
-            before = self.recent.pop()
-            span = Span(before.start, span.end, State.DOWN, before.reason)
-        self.recent.append(span)
+            *earlier, before = self.recent
+            self.recent = (*earlier, Span(before.start, span.end, State.DOWN, before.reason))
+        else:
+            self.recent = (*self.recent, span)[-RECENT:]
 
 
 class _Window:

@@ -105,7 +105,7 @@ class Bookkeeper:
         self._beats: Mapping[str, Millis] = {}
         self._former: dict[str, Account] = {}
         self._pending = Pending()
-        self._published: Mapping[str, Standing] = {}
+        self._published: Mapping[str, Mapping[State, Millis]] = {}
         self._stale: set[str] = set()
         self._wake = asyncio.Event()
         self._job: asyncio.Task[bool] | None = None
@@ -180,8 +180,7 @@ class Bookkeeper:
         What is published is on the disk: a counter that a crash takes back would look to Prometheus like one that
         began anew, and its increase would be the whole of it. While the file is in trouble they go on all the same.
         """
-        standing = self._published.get(name)
-        return NO_TIME if standing is None else standing.totals
+        return self._published.get(name, NO_TIME)
 
     async def run(self) -> None:
         """Commit once a beat, until cancelled; sooner after a change of promises, and while something is down."""
@@ -280,7 +279,7 @@ class Bookkeeper:
         return standings + [Standing.of(account, watched=False) for account in self._former.values()]
 
     def _publish(self, standings: Iterable[Standing]) -> None:
-        self._published = {standing.name: standing for standing in standings}
+        self._published = {standing.name: standing.totals for standing in standings}
 
     def _batch(self) -> Batch:
         standings = self._standings()

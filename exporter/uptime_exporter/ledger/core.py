@@ -36,13 +36,17 @@ class _Follower(Protocol):
 class _Track:
     """One target's state, settled up to the start of its latest probe, and as far as none can reach back."""
 
+    __slots__ = (
+        *("_asked", "_doubt", "_holds_until", "followers", "interval", "name", "reason", "settled", "state"),
+    )
+
     def __init__(self, name: str, now: Millis) -> None:
         self.name = name
         self.interval: Millis = 0
         self.settled = now
         self.state = State.UNKNOWN
         self.reason = NOT_ASKED
-        self.followers: list[_Follower] = []
+        self.followers: tuple[_Follower, ...] = ()
         self._asked: Millis = 0
         self._holds_until = now
         self._doubt = NOT_ASKED
@@ -78,6 +82,8 @@ class _Track:
 
 class _One:
     """Keeps the account of a promise about one target, which needs no adding up."""
+
+    __slots__ = ("_account", "_track")
 
     def __init__(self, account: Account, track: _Track) -> None:
         self._account = account
@@ -240,12 +246,12 @@ class Ledger:
         self._tracks = {name: self._tracks.get(name) or _Track(name, now) for name in names}
         for name, track in self._tracks.items():
             track.interval = beats.get(name, track.interval)
-            track.followers.clear()
+            track.followers = ()
         self._followers = [self._follower(account) for account in self._accounts.values()]
 
     def _follower(self, account: Account) -> _Follower:
         tracks = [self._tracks[name] for name in dict.fromkeys(account.terms.targets)]
         follower = _One(account, tracks[0]) if len(tracks) == 1 else _Several(account, tracks)
         for track in tracks:
-            track.followers.append(follower)
+            track.followers += (follower,)
         return follower

@@ -1,6 +1,7 @@
 """The breaker that a caller with the target's parameters would have, fed by outcomes."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import get_args
 
 from uptime_exporter.clock import Clock
@@ -8,6 +9,12 @@ from uptime_exporter.outcome import Outcome, Verdict
 from uptime_exporter.reliability.states import BreakerPolicy, Closed, Open, State, StateName
 
 STATES: tuple[StateName, ...] = get_args(StateName)
+
+NO_TRANSITIONS: Mapping[StateName, int] = MappingProxyType(dict.fromkeys(STATES, 0))
+"""Shared by all circuits that have never changed, which are most."""
+
+DIGITS = 3
+"""Of a Unix time: what lies behind a millisecond means nothing here, and makes the page longer."""
 
 
 class Circuit:
@@ -21,22 +28,41 @@ class Circuit:
         since: Unix time of the latest transition, or of the start.
         last_failure: Unix time of the latest failure, None before the first.
         transitions: State entered → how often.
-        calls: ``success``, ``failure`` or ``rejected`` → how often.
         changes: How often anything of this has changed.
         turns: How often the state has.
 
     """
+
+    __slots__ = (
+        *(
+            "_clock",
+            "_failed",
+            "_rejected",
+            "_succeeded",
+            "changes",
+            "last_failure",
+            "name",
+            "policy",
+            "since",
+        ),
+        *("state", "transitions", "turns"),
+    )
 
     def __init__(self, name: str, policy: BreakerPolicy, clock: Clock) -> None:
         self.name = name
         self.policy = policy
         self._clock = clock
         self.state: State = Closed()
-        self.since = clock.wall()
+        self.since = round(clock.wall(), DIGITS)
         self.last_failure: float | None = None
-        self.transitions: dict[StateName, int] = dict.fromkeys(STATES, 0)
-        self.calls = {"success": 0, "failure": 0, "rejected": 0}
+        self.transitions = NO_TRANSITIONS
         self.changes = self.turns = 0
+        self._succeeded = self._failed = self._rejected = 0
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """``success``, ``failure`` or ``rejected`` → how often."""
+        return {"success": self._succeeded, "failure": self._failed, "rejected": self._rejected}
 
     @property
     def failures(self) -> int:
@@ -62,7 +88,7 @@ class Circuit:
 
     def reject(self) -> None:
         """Count a probe that was held back."""
-        self.calls["rejected"] += 1
+        self._rejected += 1
         self.changes += 1
 
     def feed(self, outcome: Outcome) -> None:
@@ -70,9 +96,11 @@ class Circuit:
         if outcome.verdict is Verdict.INCONCLUSIVE:
             return
         healthy = outcome.verdict is Verdict.UP
-        self.calls["success" if healthy else "failure"] += 1
         self.changes += 1
-        if not healthy:
+        if healthy:
+            self._succeeded += 1
+        else:
+            self._failed += 1
             self.last_failure = outcome.at
         self._enter(self.policy.after(self.state, self._clock.monotonic(), healthy=healthy))
 
@@ -82,8 +110,8 @@ class Circuit:
 
     def _enter(self, state: State) -> None:
         if state.name != self.state.name:
-            self.transitions[state.name] += 1
-            self.since = self._clock.wall()
+            self.transitions = {**self.transitions, state.name: self.transitions[state.name] + 1}
+            self.since = round(self._clock.wall(), DIGITS)
             self.changes += 1
             self.turns += 1
         self.state = state

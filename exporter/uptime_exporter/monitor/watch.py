@@ -1,10 +1,9 @@
 """What is known of one target."""
 
-from collections import deque
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from uptime_exporter.clock import Clock
 from uptime_exporter.monitor.application import Application
@@ -27,6 +26,9 @@ from uptime_exporter.settings import ReliabilityTarget, Target
 HISTORY = 100
 """Outcomes kept: the seed's history of 100 checks."""
 
+LOOKS: Sequence[Look] = get_args(Look)
+_CODES: Mapping[Look, bytes] = {look: bytes([code]) for code, look in enumerate(LOOKS)}
+
 CAUSE = TypeVar("CAUSE", Reason, OwnFault)
 
 DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -36,7 +38,6 @@ class Watch:
     """One target: its settings, its circuit, its last outcomes and its counts.
 
     Attributes:
-        history: How the last 100 outcomes looked, oldest first, inconclusive ones included.
         latest: The last outcome, whatever it was.
         probes: Probes that gave a verdict.
         attempts: Attempts of all probes.
@@ -53,6 +54,13 @@ class Watch:
 
     """
 
+    __slots__ = (
+        *("_clock", "_degraded_since", "_history", "_known", "_recent_down", "_recent_up", "_spell_began"),
+        *("address", "application", "attempts", "began", "certificate_expires", "changes", "circuit"),
+        *("durations", "failures", "inconclusive", "last_run", "last_success", "latest", "name", "probes"),
+        *("settings", "upsets"),
+    )
+
     def __init__(self, name: str, settings: Target, clock: Clock) -> None:
         self.name = name
         self.settings = settings
@@ -60,7 +68,7 @@ class Watch:
         self._clock = clock
         self.began = clock.wall()
         self.circuit = Circuit(name, _policy(settings), clock)
-        self.history: deque[Look] = deque(maxlen=HISTORY)  # whole outcomes would be 50 KB a target
+        self._history = b""  # whole outcomes would be 50 KB a target, their looks in a list 1 KB
         self.latest: Outcome | None = None
         self.probes = 0
         self.attempts = 0
@@ -89,6 +97,11 @@ class Watch:
         self.changes += 1
         self.upsets += 1
         self.circuit.policy = _policy(settings)
+
+    @property
+    def history(self) -> Sequence[Look]:
+        """How the last 100 outcomes looked, oldest first, inconclusive ones included."""
+        return [LOOKS[code] for code in self._history]
 
     @property
     def known(self) -> Outcome | None:
@@ -187,10 +200,11 @@ class Watch:
     def _remember(self, outcome: Outcome) -> None:
         """Put it behind the last ones, and the first of a full history away."""
         self.latest = outcome
-        if len(self.history) == HISTORY:
-            self._count(self.history[0], -1)
-        self.history.append(outcome.look)
-        self._count(outcome.look, 1)
+        if len(self._history) == HISTORY:
+            self._count(LOOKS[self._history[0]], -1)
+        look = outcome.look
+        self._history = self._history[1 - HISTORY :] + _CODES[look]
+        self._count(look, 1)
 
     def _count(self, look: Look, number: int) -> None:
         if look == "down":
@@ -220,7 +234,11 @@ def _application(settings: Target) -> Application | None:
 
 
 def _policy(settings: Target) -> BreakerPolicy:
-    return BreakerPolicy(settings.failure_threshold, settings.recovery_timeout)
+    return _same_policy(settings.failure_threshold, settings.recovery_timeout)
+
+
+_same_policy = lru_cache(BreakerPolicy)
+"""Most circuits have the same."""
 
 
 @cache
