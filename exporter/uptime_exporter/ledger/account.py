@@ -1,6 +1,5 @@
 """What became of one promise: totals that only grow, a rolling window, and what is under way."""
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -236,32 +235,35 @@ class _Window:
 
     """
 
-    __slots__ = ("_spans", "down", "since", "unknown")
+    __slots__ = ("_first", "_spans", "down", "since", "unknown")
 
     def __init__(self, since: Millis) -> None:
         self.since = since
         self.down = self.unknown = 0
-        self._spans: deque[Span] | None = None  # an empty one is half a kilobyte
+        self._spans: list[Span] = []  # an empty deque is half a kilobyte
+        self._first = 0
 
     def add(self, span: Span) -> None:
         """Take in a stretch that follows the one before it."""
-        if span.state is State.UP:
-            return
-        self._count(span.state, span.length)
-        if self._spans is None:
-            self._spans = deque()
-        self._spans.append(span)
+        if span.state is not State.UP:
+            self._count(span.state, span.length)
+            self._spans.append(span)
 
     def forget(self, begin: Millis) -> None:
         """Let go of what lies before *begin*; with every span, so that it stays small although nobody asks."""
         if begin <= self.since:
             return
         self.since = begin
-        while self._spans and (first := self._spans[0]).start < begin:
-            self._spans.popleft()
+        spans = self._spans
+        while self._first < len(spans) and (first := spans[self._first]).start < begin:
             self._count(first.state, first.start - min(first.end, begin))
             if first.end > begin:
-                self._spans.appendleft(Span(begin, first.end, first.state))
+                spans[self._first] = Span(begin, first.end, first.state)
+            else:
+                self._first += 1
+        if self._first > len(spans) // 2:  # seldom enough to cost nothing, however many there are
+            del spans[: self._first]
+            self._first = 0
 
     def _count(self, state: State, length: Millis) -> None:
         if state is State.DOWN:
