@@ -277,6 +277,7 @@ async def test_a_silent_handshake_can_be_cancelled() -> None:
     assert phases.current == "tls"
 
 
+@pytest.mark.asyncio(loop_factories=["asyncio"])  # the server's start_tls does not work on uvloop
 async def test_a_second_look_that_fails_does_not_hide_the_first(ca: trustme.CA) -> None:
     """The reason is known; only the expiry is not."""
     context = good(ca)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import uvloop
 
 from support.configured import made
 from support.databases import PASSWORD, RealServer, real_server
@@ -66,6 +67,18 @@ async def test_a_server_that_answers_is_up(server: RealServer) -> None:
     assert await check(server, phases, expect_writable=True) == UNSEEN
     assert list(phases.seconds) == ["resolve", "connect", "auth", "query"]
     assert phases.on_timeout is Reason.TIMEOUT
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_a_server_that_answers_is_up_over_uvloop_too(server: RealServer, encrypted: bool) -> None:  # noqa: FBT001
+    """Whichever loop there is."""
+    tls: dict[str, Any] = {"tls": server.tls} if encrypted else {}
+
+    def ask() -> Seen:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(check(server, **tls))
+
+    assert ((await asyncio.to_thread(ask)).certificate_expires is not None) == encrypted
 
 
 async def test_the_user_that_readme_makes_gets_in(server: RealServer) -> None:
