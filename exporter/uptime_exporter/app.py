@@ -241,6 +241,7 @@ async def ask_once(name: str, target: Target, clock: Clock) -> Attempt:
 def collect_rarely() -> None:
     """Have the garbage collector run for what only it can free, which is little, and not for every few probes."""
     gc.set_threshold(*COLLECTED)
+    gc.enable()
 
 
 def _allow_many_sockets() -> None:

@@ -1,6 +1,7 @@
 """What a person types: run, check, probe, report, ledger, demo."""
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -87,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(_arguments: argparse.Namespace, sources: Sources) -> int:
     """Probe and publish until told to stop."""
+    gc.disable()  # for the time of the imports, of which hardly anything is to be freed
     with sources.reading() as reading:
         with blocked({signal.SIGTERM, signal.SIGINT}):  # an exception in an import may get lost
             works.collect_rarely()  # all that there is to import is imported while the settings are read
