@@ -10,15 +10,13 @@ from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 
-from bench.processes import LOOPS, Program, running
+from bench.processes import LOOPS, UNASKED, Program, running
 from bench.table import Goal, Table, progress, spread
 from support.badservers import closed_port
 from support.process import clean_environment
 
 ROUNDS = 15
 IMPORTS = "import httpx, prometheus_client, pydantic_settings"
-UNASKED = "import sys; sys.modules['rich'] = sys.modules['pygments'] = None; "
-"""httpx loads these two where they happen to be: for its command, which nobody here uses."""
 SETTLED = 3.0
 """Seconds until the first beat is over."""
 
@@ -34,15 +32,8 @@ def first_scrape(loop: str, folder: Path) -> tuple[float, float]:
     """Return the seconds from the start to the first scrape answered, and the megabytes held a beat later."""
     port = closed_port()
     settings = {"UPTIME_LISTEN": f"127.0.0.1:{port}", "UPTIME_LEDGER": str(folder / f"{port}.db")}
-    blocked = UNASKED + ("sys.modules['uvloop'] = None; " if loop == "asyncio" else "")
-    command = (
-        sys.executable,
-        "-c",
-        f"{blocked}from uptime_exporter.cli import main; sys.exit(main())",
-        "run",
-    )
     began = time.perf_counter()
-    with running(*command, port=port, environ=settings | _environment()) as program:
+    with running(*LOOPS[loop], "run", port=port, environ=settings | _environment()) as program:
         _scrape(program)
         taken = time.perf_counter() - began
         time.sleep(SETTLED)
