@@ -1,7 +1,7 @@
 """A stretch of one state, and the whole milliseconds in which the ledger counts."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 Millis = int
 """Milliseconds of ledger time: an axis of its own that starts at the Unix time of the ledger's first start and
@@ -24,8 +24,7 @@ NOT_WATCHED = "not_watched"
 """The settings did not name it for a while."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of one state, from `start` up to but not including `end`."""
 
     start: Millis

@@ -57,10 +57,10 @@ class Standing(NamedTuple):
     @classmethod
     def of(cls, account: Account, *, watched: bool) -> "Standing":
         """Return a copy that further outcomes do not change."""
-        totals, terms = account.totals, account.terms
-        up, down, unknown = totals[State.UP], totals[State.DOWN], totals[State.UNKNOWN]
+        up, down, unknown = account.totals.values()  # in the order of the states
         return cls(
-            account.name, terms, account.born, watched, account.settled, up, down, unknown, account.open
+            *(account.name, account.terms, account.born, watched, account.settled, up, down, unknown),
+            account.open,
         )
 
     @property
@@ -181,8 +181,9 @@ class Store:
             return  # it is given up because it fails
 
     def _write_accounts(self, standings: Iterable[Standing]) -> None:
-        rows = [(*_columns(standing), self._number(standing)) for standing in standings]
-        self._connection.executemany(_UPDATE_ACCOUNT, rows)
+        numbered = [(standing, self._number(standing)) for standing in standings]
+        # Not as a list: between one row and the next SQLite lets the event loop's thread go on.
+        self._connection.executemany(_UPDATE_ACCOUNT, ((*_columns(s), number) for s, number in numbered))
 
     def _number(self, standing: Standing) -> int:
         """Return the promise's number, its terms written if they are news."""
@@ -460,11 +461,10 @@ def _numbered(connection: sqlite3.Connection) -> Iterator[tuple[str, tuple[int, 
 
 def _columns(standing: Standing) -> Row:
     """Return what is written of an account each time; one that has not begun has a last span without length."""
-    last = standing.open or Span(standing.settled, standing.settled, State.UNKNOWN)
-    return (
-        *(standing.settled, standing.up, standing.down, standing.unknown),
-        *(last.start, _CODES[last.state], last.reason),
-    )
+    _, _, _, _, settled, up, down, unknown, last = standing
+    if last is None:
+        return settled, up, down, unknown, settled, _CODES[State.UNKNOWN], ""
+    return settled, up, down, unknown, last.start, _CODES[last.state], last.reason
 
 
 def _promise(standing: Standing) -> Row:
