@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from uptime_exporter.ledger.span import Millis, Span, State
 
+UP, DOWN, UNKNOWN = State
+
 RECENT = 10
 """Outages that the page shows."""
 
@@ -70,7 +72,7 @@ class Account:
         self._up = self._down = self._unknown = 0  # of closed spans
         # The span under way, as plain fields: while nothing changes, `add` moves one number on.
         self._since = born
-        self._state = State.UNKNOWN
+        self._state = UNKNOWN
         self._reason = ""
 
     def add(self, end: Millis, state: State, reason: str = "") -> None:
@@ -101,11 +103,11 @@ class Account:
         """
         closed = dict.fromkeys(State, 0) | dict(totals)
         self.settled = settled
-        self._since, self._state, self._reason = settled, State.UNKNOWN, ""
+        self._since, self._state, self._reason = settled, UNKNOWN, ""
         if last is not None:
             self._since, self._state, self._reason = last.start, last.state, last.reason
             closed[last.state] -= settled - last.start
-        self._up, self._down, self._unknown = closed[State.UP], closed[State.DOWN], closed[State.UNKNOWN]
+        self._up, self._down, self._unknown = closed[UP], closed[DOWN], closed[UNKNOWN]
         self.rewind(past)
 
     def rewind(self, past: Iterable[Span]) -> None:
@@ -131,7 +133,7 @@ class Account:
     @property
     def totals(self) -> dict[State, Millis]:
         """State → milliseconds since `born`; their sum is ``settled - born``, and none ever goes down."""
-        totals = {State.UP: self._up, State.DOWN: self._down, State.UNKNOWN: self._unknown}
+        totals = {UP: self._up, DOWN: self._down, UNKNOWN: self._unknown}
         totals[self._state] += self.settled - self._since
         return totals
 
@@ -192,10 +194,10 @@ class Account:
         begin, window = self.settled - self.terms.window, self._window
         window.forget(begin)
         down, unknown, state = window.down, window.unknown, self._state
-        if state is not State.UP:
+        if state is not UP:
             under_way = self.settled - max(self._since, begin)
             down, unknown = (
-                (down + under_way, unknown) if state is State.DOWN else (down, unknown + under_way)
+                (down + under_way, unknown) if state is DOWN else (down, unknown + under_way)
             )
         if window.since > self.born:
             unknown += max(0, window.since - max(begin, self.born))
@@ -216,11 +218,11 @@ class Account:
 
     def _remember(self, span: Span) -> None:
         """Keep an outage for the page; one whose reason changed on the way is still one."""
-        if span.state is not State.DOWN:
+        if span.state is not DOWN:
             return
         if self.recent and self.recent[-1].end == span.start:
             *earlier, before = self.recent
-            self.recent = (*earlier, Span(before.start, span.end, State.DOWN, before.reason))
+            self.recent = (*earlier, Span(before.start, span.end, DOWN, before.reason))
         else:
             self.recent = (*self.recent, span)[-RECENT:]
 
@@ -245,7 +247,7 @@ class _Window:
 
     def add(self, span: Span) -> None:
         """Take in a stretch that follows the one before it."""
-        if span.state is not State.UP:
+        if span.state is not UP:
             self._count(span.state, span.length)
             self._spans.append(span)
 
@@ -266,7 +268,7 @@ class _Window:
             self._first = 0
 
     def _count(self, state: State, length: Millis) -> None:
-        if state is State.DOWN:
+        if state is DOWN:
             self.down += length
         else:
             self.unknown += length

@@ -58,10 +58,8 @@ class Standing(NamedTuple):
     def of(cls, account: Account, *, watched: bool) -> "Standing":
         """Return a copy that further outcomes do not change."""
         up, down, unknown = account.totals.values()  # in the order of the states
-        return cls(
-            *(account.name, account.terms, account.born, watched, account.settled, up, down, unknown),
-            account.open,
-        )
+        terms, born, settled = account.terms, account.born, account.settled
+        return cls(account.name, terms, born, watched, settled, up, down, unknown, account.open)
 
     @property
     def totals(self) -> dict[State, Millis]:
