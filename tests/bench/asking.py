@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import uvloop
 
-from support.configured import made
 from uptime_exporter import logs
 from uptime_exporter.clock import SystemClock
 from uptime_exporter.monitor import Asker, Watch
 from uptime_exporter.monitor.slots import Slots
 from uptime_exporter.probes.build import build_probe
+from uptime_exporter.settings.checked import checked_as
 from uptime_exporter.settings.model import KINDS
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -42,7 +42,7 @@ def main(new: Callable[[], asyncio.AbstractEventLoop], settings: str) -> None:
     """Probe and answer until there is no line any more."""
     logs.configure("logfmt", "error")
     values = json.loads(settings)
-    clock, target = SystemClock(), made(KINDS[values.pop("kind")], **values)
+    clock, target = SystemClock(), checked_as(KINDS[values["kind"]], values)
     with asyncio.Runner(loop_factory=new) as runner:
         runner.get_loop()
         asker = Asker("t", target, build_probe(target), clock, Slots().slot)
