@@ -8,7 +8,7 @@ import pytest
 import trustme
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import HttpUrl, ValidationError
 
 from support.configured import Complain, Load, made, undescribed
 from uptime_exporter.errors import SettingsError
@@ -148,6 +148,25 @@ def test_an_address_shows_where_but_not_what(
 ) -> None:
     """It is a label and a line on the page."""
     assert target.address == address
+
+
+@given(
+    st.sampled_from(["a", "A.Example.", "bücher.example", "1.2.3", "[::FFFF]", "%61", "a_b"])
+    | st.text(max_size=8),
+    st.sampled_from(["", ":", ":80", ":443", ":08000"]) | st.integers(-1, 70_000).map(":{}".format),
+    st.sampled_from(["", "/", "//x", "/;y", "?", "?z=/", "#w", "/%7e%zz/../ä ö", "\\b", "/[x]"])
+    | st.text(max_size=8),
+)
+def test_an_address_is_read_as_its_url_is(host: str, port: str, rest: str) -> None:
+    """Every URL that is taken has one: what is checked is what is shown, and asked."""
+    for scheme in ("http", "https", "HTTP"):
+        try:
+            target = made(HttpTarget, url=f"{scheme}://{host}{port}{rest}")
+        except ValidationError:
+            continue
+        url = HttpUrl(f"{scheme}://{host}{port}{rest}")
+        assert target.url == str(url)
+        assert target.address == f"{url.scheme}://{url.host}:{url.port}{url.path or '/'}"
 
 
 def test_a_target_of_ones_own_making_is_checked_too() -> None:
