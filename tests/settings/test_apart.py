@@ -1,11 +1,14 @@
 """Settings that another process reads."""
 
 import os
+import resource
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
+from uptime_exporter import __version__
 from uptime_exporter.errors import SettingsError
 from uptime_exporter.settings import HttpTarget
 from uptime_exporter.settings.apart import NOT_FOR_IT, Reading
@@ -130,6 +133,16 @@ def test_a_process_that_ends_without_an_answer_is_a_mistake(tmp_path: Path, does
     assert said.startswith(f"the settings were not read: the process that reads them {how}")
 
 
+def test_an_exporter_that_was_upgraded_meanwhile_asks_to_be_restarted(tmp_path: Path) -> None:
+    """The settings of another version may have other names, and other values under the same ones."""
+    answer = "import os, pickle, sys; os.write(int(sys.argv[1]), pickle.dumps(('9.8.7', b'', ())))"
+    python = program(tmp_path, f'exec {sys.executable} -c "{answer}" $4')
+    with Reading(None, {}, python=python) as reading, pytest.raises(SettingsError) as caught:
+        reading.result()
+    (said,) = caught.value.mistakes
+    assert said.endswith(f"9.8.7 is installed and {__version__} runs; start the exporter anew")
+
+
 def test_where_no_process_can_be_begun_it_says_so(tmp_path: Path) -> None:
     """And leaves nothing open."""
     before = descriptors()
@@ -137,8 +150,21 @@ def test_where_no_process_can_be_begun_it_says_so(tmp_path: Path) -> None:
         Reading(None, {}, python=str(tmp_path / "none"))
     (said,) = caught.value.mistakes
     assert said.endswith(
-        f"{tmp_path}/none cannot be started (no such file or directory); allow one more process"
+        f"{tmp_path}/none cannot be started (no such file or directory); allow one process and four open files more"
     )
+    assert descriptors() == before
+
+
+def test_where_no_file_can_be_opened_it_says_so() -> None:
+    """A thousand targets may have taken them all; a reload is then refused like any other."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = descriptors()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(SettingsError, match="too many open files"):
+            Reading(None, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert descriptors() == before
 
 

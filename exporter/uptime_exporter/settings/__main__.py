@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from uptime_exporter import __version__
 from uptime_exporter.errors import SettingsError
 from uptime_exporter.later import Later
 from uptime_exporter.settings.packing import pack
@@ -21,9 +22,9 @@ def answer(question: bytes) -> bytes:
     """Return the settings, or else the mistakes, for a file and overrides."""
     config, overrides = pickle.loads(question)  # noqa: S301 - the process that began this one wrote it
     try:
-        return pickle.dumps((pack(load.load_settings(config, overrides=overrides)), ()))
+        return pickle.dumps((__version__, pack(load.load_settings(config, overrides=overrides)), ()))
     except SettingsError as error:
-        return pickle.dumps((b"", error.mistakes))
+        return pickle.dumps((__version__, b"", error.mistakes))
 
 
 def main(to: int) -> NoReturn:

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
+from uptime_exporter import __version__
 from uptime_exporter.errors import SettingsError
 from uptime_exporter.settings.model import Settings
 from uptime_exporter.settings.packing import unpack
@@ -39,15 +40,10 @@ class Reading:
             SettingsError: There can be no such process.
 
         """
-        ours, theirs = os.pipe()
-        self._answer = os.fdopen(ours, "rb")
         try:
-            self._process = _begun(python, pickle.dumps((config, dict(overrides))), theirs)
+            self._process, self._answer = _begun(python, pickle.dumps((config, dict(overrides))))
         except OSError as error:
-            self._answer.close()
             raise SettingsError([_not_begun(python, error)]) from error
-        finally:
-            os.close(theirs)
 
     def result(self) -> Settings:
         """Wait for the settings, and return them.
@@ -59,7 +55,9 @@ class Reading:
         answer, code = self._answer.read(), self._process.wait()
         if code or not answer:
             raise SettingsError([_ended(code)])
-        packed, mistakes = pickle.loads(answer)  # noqa: S301 - our own process wrote it
+        version, packed, mistakes = pickle.loads(answer)  # noqa: S301 - our own process wrote it
+        if version != __version__:
+            raise SettingsError([_upgraded(version)])
         if mistakes:
             raise SettingsError(mistakes)
         return unpack(packed)
@@ -75,7 +73,19 @@ class Reading:
         self._answer.close()
 
 
-def _begun(python: str, question: bytes, answer: int) -> subprocess.Popen[bytes]:
+def _begun(python: str, question: bytes) -> tuple[subprocess.Popen[bytes], BinaryIO]:
+    ours, theirs = os.pipe()
+    answer = os.fdopen(ours, "rb")
+    try:
+        return _asked(python, question, theirs), answer
+    except OSError:
+        answer.close()
+        raise
+    finally:
+        os.close(theirs)
+
+
+def _asked(python: str, question: bytes, answer: int) -> subprocess.Popen[bytes]:
     command = [python, "-I" if sys.flags.isolated else "-P", "-m", "uptime_exporter.settings", str(answer)]
     # Overrides may be secrets, and a command line is seen by everybody.
     with os.fdopen(os.memfd_create("question"), "w+b") as file, blocked(NOT_FOR_IT):
@@ -97,7 +107,15 @@ def blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
 def _not_begun(python: str, error: OSError) -> str:
     why = os.strerror(error.errno or 0).lower()
     return (
-        f"the settings cannot be read: {python or 'Python'} cannot be started ({why}); allow one more process"
+        f"the settings cannot be read: {python or 'Python'} cannot be started ({why}); "
+        "allow one process and four open files more"
+    )
+
+
+def _upgraded(version: str) -> str:
+    return (
+        f"the settings were not read: version {version} is installed and {__version__} runs; "
+        "start the exporter anew"
     )
 
 
