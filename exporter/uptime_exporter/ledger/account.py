@@ -165,8 +165,10 @@ class Account:
 
     def figures(self) -> Figures:
         """Return all that the window amounts to, for less than one after the other would cost."""
-        elapsed, (down, unknown), budget = self.elapsed, self._lost(), self.terms.budget
-        seen = elapsed - unknown
+        terms, (down, unknown) = self.terms, self._lost()
+        elapsed = self.settled - self.born
+        elapsed = min(elapsed, terms.window)
+        seen, budget = elapsed - unknown, terms.budget
         availability = (seen - down) / seen if seen else None
         return Figures(availability, seen / elapsed if elapsed else None, budget, budget - down)
 
@@ -196,9 +198,7 @@ class Account:
         down, unknown, state = window.down, window.unknown, self._state
         if state is not UP:
             under_way = self.settled - max(self._since, begin)
-            down, unknown = (
-                (down + under_way, unknown) if state is DOWN else (down, unknown + under_way)
-            )
+            down, unknown = (down + under_way, unknown) if state is DOWN else (down, unknown + under_way)
         if window.since > self.born:
             unknown += max(0, window.since - max(begin, self.born))
         return down, unknown

@@ -318,11 +318,12 @@ class Promises:
     def stamp(self, item: Account) -> Stamp:
         """Return all that is said of it."""
         up, unwatched = self._targets.together(item.terms.targets)
-        totals, now = self._books.totals(item.name), item.figures()
+        totals = self._books.totals(item.name)
+        availability, coverage, _, remaining = item.figures()
         return (
             (item.terms, unwatched),
-            (up, totals[DOWN], totals[UNKNOWN], now.availability, now.budget_remaining),
-            (totals[UP], now.coverage),
+            (up, totals[DOWN], totals[UNKNOWN], availability, remaining),
+            (totals[UP], coverage),
         )
 
     def subject(self, _item: Account, stamp: Any) -> Promise:

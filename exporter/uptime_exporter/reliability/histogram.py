@@ -4,8 +4,11 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-DIGITS = 6
-"""Of a sum of seconds: what lies behind a microsecond is the floating point's own."""
+MICRO = 1e6
+"""What lies behind a microsecond of a sum is the floating point's own."""
+
+PRECISE = 1e9
+"""Seconds up to which floating point holds microseconds."""
 
 
 class Histogram:
@@ -31,7 +34,7 @@ class Histogram:
     @property
     def sum(self) -> float:
         """Of all observations, to the microsecond."""
-        return round(self._sum, DIGITS)
+        return int(self._sum * MICRO + 0.5) / MICRO if 0 <= self._sum < PRECISE else self._sum
 
     @property
     def counts(self) -> tuple[int, ...]:
