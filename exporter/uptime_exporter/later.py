@@ -11,5 +11,7 @@ class Later:
         self._module = module
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the module has under that name."""
-        return getattr(import_module(self._module), name)
+        """Return what the module has under that name, and have it at hand from then on."""
+        found = getattr(import_module(self._module), name)
+        setattr(self, name, found)
+        return found
