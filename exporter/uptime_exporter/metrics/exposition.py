@@ -33,7 +33,7 @@ from uptime_exporter.metrics.subjects import (
 from uptime_exporter.reliability.drain import GracefulShutdown
 
 SLICE = 0.0005
-"""Seconds after which the event loop has its turn: probes measure what it makes them wait."""
+"""Seconds after which the event loop has its turn for as long: probes measure what it makes them wait."""
 
 WAYS = 2
 """Ways of writing samples of which a page is kept; the formats differ by headings, as long as they escape alike."""
@@ -81,7 +81,7 @@ class Exposition:
             reloads: Of the settings.
             drain: How the exporter itself stops.
             process: Whether to add the process' own figures.
-            turn: Seconds after which the event loop has its turn.
+            turn: Seconds after which the event loop has its turn, for as long.
 
         """
         targets, applications = Targets(monitor), ToldApplications(monitor)
@@ -119,7 +119,7 @@ class Exposition:
                 if part:
                     await taken.add(part)
                 if stopwatch() - began > self._turn:
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(self._turn)
                     began = stopwatch()
             return await taken.end(), wanted.content_type
 
