@@ -17,7 +17,7 @@ from uptime_exporter.metrics import Exposition, Reloads
 from uptime_exporter.settings import HttpTarget
 
 SIZES = (100, 1000, 5000)
-ROUNDS = 15
+ROUNDS = 11
 SCRAPE = 15.0
 GOAL = Goal(0.05)
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
