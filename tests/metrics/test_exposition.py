@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from support.loop import FakeClock
 from support.published import Situation
+from uptime_exporter.clock import stopwatch
 from uptime_exporter.metrics import Exposition, Reloads
 from uptime_exporter.metrics.exposition import SLICE
 from uptime_exporter.metrics.family import Kind, Pace, counter, gauge, gauges
@@ -109,22 +110,43 @@ def crowd(number: int, turn: float = SLICE) -> tuple[Situation, Exposition]:
     return situation, Exposition(situation, situation, reloads, process=False, turn=turn)
 
 
+class Busy:
+    """Somebody who has always something to do, and counts for how many turns of the loop."""
+
+    def __init__(self, seconds: float) -> None:
+        self.turns = 0
+        self._seconds = seconds
+
+    async def work(self) -> None:
+        while True:
+            self.turns += 1
+            began = stopwatch()
+            while stopwatch() - began < self._seconds:
+                pass
+            await asyncio.sleep(0)
+
+
+async def turns_of_others(page: Exposition, *, each: float) -> int:
+    """Return how many turns somebody has who needs so many seconds for *each*, while a page is made."""
+    busy = Busy(each)
+    working = asyncio.create_task(busy.work())
+    await page.serve("")
+    working.cancel()
+    return busy.turns
+
+
 async def test_a_long_page_lets_others_go_on() -> None:
     """While it is made, the event loop turns: a probe that is due begins."""
     _, page = crowd(500)
-    turns = 0
+    assert await turns_of_others(page, each=0) > 10
 
-    async def probe() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
 
-    probing = asyncio.create_task(probe())
-    await page.serve("")
-    probing.cancel()
-
-    assert turns > 10
+async def test_a_long_page_leaves_others_half_of_the_time() -> None:
+    """A probe that needs several turns for its answer is not made to wait at each of them."""
+    _, page = crowd(500)
+    began = stopwatch()
+    turns = await turns_of_others(page, each=SLICE / 5)
+    assert turns > (stopwatch() - began) / SLICE
 
 
 async def test_pages_that_are_asked_for_at_once_are_whole() -> None:

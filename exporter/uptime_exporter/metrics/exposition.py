@@ -33,7 +33,10 @@ from uptime_exporter.metrics.subjects import (
 from uptime_exporter.reliability.drain import GracefulShutdown
 
 SLICE = 0.0005
-"""Seconds after which the event loop has its turn for as long: probes measure what it makes them wait."""
+"""Seconds after which the event loop has its turn: probes measure what it makes them wait."""
+
+IDLE = 0.00003
+"""Seconds that a turn of the loop takes in which nobody else has anything to do, at most."""
 
 WAYS = 2
 """Ways of writing samples of which a page is kept; the formats differ by headings, as long as they escape alike."""
@@ -81,7 +84,7 @@ class Exposition:
             reloads: Of the settings.
             drain: How the exporter itself stops.
             process: Whether to add the process' own figures.
-            turn: Seconds after which the event loop has its turn, for as long.
+            turn: Seconds after which the event loop has its turn, for as long if others are at work.
 
         """
         targets, applications = Targets(monitor), ToldApplications(monitor)
@@ -119,9 +122,16 @@ class Exposition:
                 if part:
                     await taken.add(part)
                 if stopwatch() - began > self._turn:
-                    await asyncio.sleep(self._turn)
+                    await self._give_way()
                     began = stopwatch()
             return await taken.end(), wanted.content_type
+
+    async def _give_way(self) -> None:
+        """Let others have a turn; if they need it, half of the time: a probe takes several turns to its answer."""
+        began = stopwatch()
+        await asyncio.sleep(0)
+        if stopwatch() - began > IDLE:
+            await asyncio.sleep(self._turn)
 
     def _parts(self, wanted: _Format) -> Iterator[bytes]:
         """Yield the page in order, and nothing where the work may pause."""
