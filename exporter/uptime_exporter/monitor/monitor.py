@@ -101,7 +101,7 @@ class Monitor:
             SettingsError: A probe cannot be built; nothing was changed.
 
         """
-        probes = {n: self._build(n, t) for n, t in targets.items() if not self._unchanged(n, t)}
+        probes = {n: await self._build(n, t) for n, t in targets.items() if not self._unchanged(n, t)}
         await self._stop([name for name in self._beats if name in probes or name not in targets])
         old = self._watches
         self._watches = {name: old.get(name) or Watch(name, t, self._clock) for name, t in targets.items()}
@@ -130,7 +130,8 @@ class Monitor:
         log.info("circuit reset by hand", circuit=circuit)
         return watch
 
-    def _build(self, name: str, target: Target) -> Probe:
+    async def _build(self, name: str, target: Target) -> Probe:
+        await asyncio.sleep(0)  # thousands of them would hold up those that are watched already
         try:
             return self._build_probe(target)
         except SettingsError as error:
