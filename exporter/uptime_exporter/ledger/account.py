@@ -194,7 +194,8 @@ class Account:
     def _lost(self) -> tuple[Millis, Millis]:
         """Return downtime and unknown time within the window; what it does not know any more is unknown."""
         begin, window = self.settled - self.terms.window, self._window
-        window.forget(begin)
+        if begin > window.since:
+            window.forget(begin)
         down, unknown, state = window.down, window.unknown, self._state
         if state is not UP:
             under_way = self.settled - max(self._since, begin)

@@ -119,8 +119,8 @@ class Exposition:
             taken = Gzipped() if gzip else Plain()
             began = stopwatch()
             for part in self._parts(wanted):
-                if part:
-                    await taken.add(part)
+                if part and taken.add(part):
+                    await taken.pack()
                 if stopwatch() - began > self._turn:
                     await self._give_way()
                     began = stopwatch()

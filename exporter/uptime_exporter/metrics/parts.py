@@ -19,9 +19,13 @@ class Plain:
     def __init__(self) -> None:
         self._parts: list[bytes] = []
 
-    async def add(self, part: bytes) -> None:
-        """Take the next part."""
+    def add(self, part: bytes) -> bool:
+        """Take the next part; return whether it is time to pack, which it never is."""
         self._parts.append(part)
+        return False
+
+    async def pack(self) -> None:
+        """Do nothing."""
 
     async def end(self) -> Sequence[bytes]:
         """Return all of them."""
@@ -37,12 +41,15 @@ class Gzipped:
         self._waiting: list[bytes] = []
         self._size = 0
 
-    async def add(self, part: bytes) -> None:
-        """Take the next part; a large amount is compressed beside the event loop."""
+    def add(self, part: bytes) -> bool:
+        """Take the next part; return whether it is time to pack."""
         self._waiting.append(part)
         self._size += len(part)
-        if self._size >= LARGE:
-            self._packed.append(await asyncio.to_thread(self._stream.compress, self._take()))
+        return self._size >= LARGE
+
+    async def pack(self) -> None:
+        """Compress beside the event loop what has come so far."""
+        self._packed.append(await asyncio.to_thread(self._stream.compress, self._take()))
 
     async def end(self) -> Sequence[bytes]:
         """Return what all of them were compressed to."""

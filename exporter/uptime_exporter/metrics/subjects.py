@@ -329,7 +329,7 @@ class Promises:
     def subject(self, _item: Account, stamp: Any) -> Promise:
         """Return what is said of it, which is its stamp."""
         agreed, lost, seen = stamp
-        return Promise(*agreed, *lost, *seen)
+        return Promise._make(agreed + lost + seen)
 
 
 @dataclass(frozen=True, slots=True)
