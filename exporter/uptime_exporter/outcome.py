@@ -182,13 +182,13 @@ class Outcome:
 
     target: str
     at: float
-    """Unix time at which the first attempt started."""
+    """Unix time at which the first attempt started, to the millisecond."""
     monotonic: float
     """The same instant on the monotonic clock (seconds; comparable only within one process)."""
     interval: float
     """Seconds until the next probe of this target is due: one beat."""
     seconds: float
-    """From the start of the first attempt to the verdict, pauses between attempts included."""
+    """From the start of the first attempt to the verdict, pauses between attempts included; to the microsecond."""
     reason: Reason | OwnFault | None
     """None if the target is up."""
     detail: str = ""
@@ -196,7 +196,7 @@ class Outcome:
     attempts: int = 1
     """How many attempts were made; 0 where the probe was held back."""
     phases: Mapping[str, float] = field(default_factory=lambda: NOTHING)
-    """Phase → seconds, of the last attempt."""
+    """Phase → seconds, of the last attempt, to the microsecond."""
     seen: Seen = UNSEEN
 
     @property

@@ -17,6 +17,9 @@ log = logs.get("probe")
 OVERRUN = 1.0
 """Seconds past its deadline at which an attempt proves that the exporter itself stood still."""
 
+_MILLIS, _MICROS = 3, 6
+"""Digits of seconds: more mean nothing, and take room on the page and in Prometheus."""
+
 SlotSource = Callable[[], AbstractAsyncContextManager[None]]
 
 
@@ -62,14 +65,14 @@ class Asker:
         deciding = _deciding(attempts)
         return Outcome(
             target=self._name,
-            at=at,
+            at=round(at, _MILLIS),
             monotonic=monotonic,
             interval=self._target.interval,
-            seconds=self._clock.monotonic() - monotonic,
+            seconds=round(self._clock.monotonic() - monotonic, _MICROS),
             reason=deciding.reason,
             detail=deciding.detail,
             attempts=len(attempts),
-            phases=deciding.phases.seconds,
+            phases={name: round(seconds, _MICROS) for name, seconds in deciding.phases.seconds.items()},
             seen=deciding.seen,
         )
 
