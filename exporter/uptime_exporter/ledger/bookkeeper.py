@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from itertools import starmap
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -152,7 +151,7 @@ class Bookkeeper:
             if found is not None:
                 self._go_on(found)
         self._apply(promises, self._time.began)
-        self._published = {s.name: s for s in starmap(_standing, self._known())}
+        self._published = {a.name: Standing.of(a, watched=watched) for a, watched in self._known()}
 
     def sink(self, outcome: Outcome) -> None:
         """Take in what became of a probe; raises nothing and never waits."""
@@ -296,8 +295,9 @@ class Bookkeeper:
         while True:
             standings, applied = dict[str, Standing](), self._applied
             for number, (account, watched) in enumerate(self._known(), start=1):
-                self._pending.take((account,))
-                standings[account.name] = _standing(account, watched)
+                if account.closed:
+                    self._pending.take((account,))
+                standings[account.name] = Standing.of(account, watched=watched)
                 if number % SLICE == 0:
                     await asyncio.sleep(0)
             if applied == self._applied:
@@ -389,7 +389,3 @@ class Bookkeeper:
         if self.trouble is not None:
             log.info("the ledger is written again; what was pending is in it", failed=self.write_failures)
         self.trouble = None
-
-
-def _standing(account: Account, watched: bool) -> Standing:  # noqa: FBT001 - a pair is taken apart
-    return Standing.of(account, watched=watched)
