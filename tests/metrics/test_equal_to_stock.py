@@ -51,6 +51,8 @@ names = st.sampled_from(NAMES)
 numbers = st.one_of(
     st.floats(min_value=0, allow_infinity=False),
     st.sampled_from([0.0, 0.1, 999_999.0, 999_999.5, 1e6, 1_234_567.25, 1e16, 1e21, 1e-7, inf, nan]),
+    st.sampled_from([999_999_999.5, 1e9, 1_767_225_600.0, 1_767_225_600.125, 9_999_999_999.999, 1e10]),
+    st.floats(1e9, 1e10),
 )
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5) | st.sampled_from(
     ['"', "\\n", "\n", "\0000\0", "\0", "%s", "%", "{0}", "{", "ÿ0", "\x85", "\u2028"]
