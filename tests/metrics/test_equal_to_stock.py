@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Callable, Sequence
 from math import inf, nan
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -252,6 +253,38 @@ def test_what_happens_without_a_probe_is_seen_too(before: Step, change: Step) ->
     change(situation)
 
     assert page.render("")[0] != former
+    assert page.render("") == Stock(page).render("")
+
+
+def answers(*reasons: Reason | OwnFault | None, interval: float = 30.0, **seen: Any) -> Step:
+    def step(now: Situation) -> None:
+        for reason in reasons:
+            now.happen("mysql", reason, interval=interval, seen=Seen(**seen))
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        (answers(None, models={"a": True}), answers(None, models={"a": False})),
+        (answers(None), answers(None, degraded=True)),
+        (answers(None, degraded=True), answers(None)),
+        (answers(None, certificate_expires=1.0), answers(None, certificate_expires=2.0)),
+        (answers(Reason.QUERY, None), answers(None)),
+        (answers(Reason.QUERY, *[None] * 99), answers(None)),
+        (answers(None, *[OwnFault.NETWORK] * 100, interval=86_400), answers(None)),
+    ],
+)
+def test_what_another_good_answer_changes_is_seen(before: Step, change: Step) -> None:
+    """Most of them change nothing but counts and times; a page is written anew where one does."""
+    situation = Situation(FakeClock())
+    situation.watch("mysql", TARGETS[2])
+    before(situation)
+    page = exposition(situation)
+    page.render("")
+    change(situation)
+
     assert page.render("") == Stock(page).render("")
 
 
