@@ -166,8 +166,8 @@ def measure() -> Sequence[Table]:
         ("targets", "beat, CPU", "beat, wall", "written per probe", "scrape of all metrics, CPU"),
         rows,
         "A beat: all outcomes recorded, settled and committed (one transaction, synchronous to the disk); each "
-        "target has a promise of its own, and one is about all of them. Median (quartiles). The scrape is the "
-        "client library's own rendering.",
+        "target has a promise of its own, and one is about all of them. Median (quartiles). The scrape is "
+        "the exporter's own rendering, of targets that are not probed.",
     )
     sizes = Table(
         "The ledger: size and start",
