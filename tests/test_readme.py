@@ -90,6 +90,17 @@ def test_every_reason_is_listed() -> None:
     assert missing == []
 
 
+def test_every_ratio_was_measured() -> None:
+    """As the benchmarks' last run has it."""
+    table = README.partition("| of the rival's CPU time |")[2].partition("\n\n")[0]
+    told = re.findall(r"^\| (.+) \| (\d\.\d+) \|$", table, re.MULTILINE)
+    measured = (ROOT / "tests/bench/README.md").read_text().splitlines()
+    assert told
+    for what, ratio in told:
+        (line,) = (line for line in measured if line.startswith(f"| {what} |"))
+        assert f"| {ratio} (" in line
+
+
 def test_every_link_leads_somewhere() -> None:
     """Within the project; others are not looked at."""
     assert re.search(r"\]\((?!\w+://)", README)
