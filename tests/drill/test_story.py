@@ -143,7 +143,9 @@ async def rehearsed(here: Town, *more: str, environ: dict[str, str] | None = Non
 
 
 TOLD = [
-    "ok      exporter, Prometheus and Alertmanager answer and know each other",
+    "ok      Prometheus scrapes the exporter",
+    "ok      Prometheus has the rule UptimeErrorBudgetBurn",
+    "ok      Prometheus knows an Alertmanager",
     "ok      Prometheus sees that drill is down",
     "ok      UptimeErrorBudgetBurn fires",
     "ok      Alertmanager has the alert",
@@ -167,9 +169,9 @@ async def test_all_of_it_in_order() -> None:
 @pytest.mark.parametrize(
     ("without", "says", "breaks"),
     [
-        ("scrape", "Prometheus does not scrape the exporter", False),
-        ("rules", "Prometheus has no rule UptimeErrorBudgetBurn", False),
-        ("alerting", "Prometheus tells no Alertmanager", False),
+        ("scrape", "not within 0.05 s: Prometheus scrapes the exporter. Add the job", False),
+        ("rules", "Prometheus has the rule UptimeErrorBudgetBurn. Name alerts/rules", False),
+        ("alerting", "not within 0.05 s: Prometheus knows an Alertmanager. Name one under", False),
         ("peace", "an alert about drill is open already", False),
         ("token", "exporter says 401 to POST /-/drill: refused: send the token", True),
         ("sight", "not within 0.05 s: Prometheus sees that drill is down. Does it scrape", True),
@@ -189,6 +191,17 @@ async def test_what_is_missing_is_said(without: str, says: str, breaks: bool) ->
     assert ("POST /-/drill" in here.asked) is breaks
     assert ("DELETE /-/drill" in here.asked) is breaks
     assert not here.on
+
+
+async def test_a_prometheus_that_has_just_started_is_waited_for() -> None:
+    """It looks for its Alertmanagers every few seconds only."""
+    async with town("alerting") as here:
+        drill = asyncio.create_task(rehearsed(here, "--patience", "1h"))
+        while "GET /api/v1/alertmanagers" not in here.asked:  # noqa: ASYNC110 - the server plays, and sets nothing
+            await asyncio.sleep(0)
+        here.without.clear()
+        well, said = await drill
+    assert well, said
 
 
 async def test_where_no_channel_is_switched_on_nobody_is_told() -> None:

@@ -25,7 +25,9 @@ from support.prometheus import Prometheus, prometheus
 from uptime_exporter.drill import Progress, add_arguments, options, rehearse
 
 STEPS = [
-    "exporter, Prometheus and Alertmanager answer and know each other",
+    "Prometheus scrapes the exporter",
+    "Prometheus has the rule UptimeErrorBudgetBurn",
+    "Prometheus knows an Alertmanager",
     "Prometheus sees that drill is down",
     "UptimeErrorBudgetBurn fires",
     "Alertmanager has the alert",

@@ -296,8 +296,8 @@ def _told(proof: Proof) -> int:
         for chapter in STORY:
             _tell(proof, chapter)
     except (UnexpectedError, CommandFailedError) as error:
-        _say("FAILED", str(error), began)
         sys.stdout.write(f"{stack.compose('ps', '--all')}\n{stack.compose('logs', '--tail', '30')}\n")
+        _say("FAILED", str(error), began)  # last: whoever sees only the end of a log sees why
         return 1
     finally:
         stack.compose("down", "--volumes")

@@ -17,6 +17,8 @@ from uptime_exporter.errors import DrillError
 
 LOOK = 0.5
 """Seconds between two looks."""
+SETTLED = 60.0
+"""Seconds in which a Prometheus that has just started scrapes everybody and finds its Alertmanagers, at most."""
 ATTEMPTS = 3
 """Of Alertmanager to deliver one message, without success, that are enough."""
 _ANSWER = 10.0
@@ -42,7 +44,9 @@ async def rehearse(options: Options, progress: Progress) -> bool:
     """
     try:
         async with _met(options) as drill:
-            await drill.prepare(progress)
+            await drill.look()
+            await _follow(drill.until_met(), progress)
+            await drill.count()
             try:
                 await drill.fault.switch_on()
                 await _follow(drill.until_told(), progress)
@@ -98,22 +102,41 @@ class _Drill:
         self._before: Sequence[Counter] = ()
         self._through = Channels(frozenset(), frozenset(), frozenset())
 
-    async def prepare(self, progress: Progress) -> None:
-        """Make sure that everybody is there and knows the next one, before anything is broken."""
-        began = stopwatch()
+    async def look(self) -> None:
+        """Make sure that exporter and Alertmanager answer, and that no alert could be taken for the drill's."""
         await self._exporter.ask("/-/ready")
-        if await self._prometheus.value("max(uptime_exporter_build_info)") is None:
-            raise DrillError("Prometheus does not scrape the exporter: add the job of alerts/prometheus.yaml")
-        if not await self._prometheus.knows_the_rule():
-            raise DrillError(f"Prometheus has no rule {ALERT}: name alerts/rules/*.yaml under rule_files")
-        if not await self._prometheus.tells_somebody():
-            raise DrillError("Prometheus tells no Alertmanager: name one under alerting.alertmanagers")
         if await self._alertmanager.alerts(self._options.target):
             raise DrillError(
                 f"an alert about {self._options.target} is open already: wait until it is over, or mend it"
             )
+
+    def until_met(self) -> list[Step]:
+        """Return what must be so before anything is broken: everybody knows the next one."""
+        patience = min(SETTLED, self._options.patience)
+        return [
+            Step(
+                "Prometheus scrapes the exporter",
+                self._is_scraped,
+                patience,
+                "Add the job of alerts/prometheus.yaml.",
+            ),
+            Step(
+                f"Prometheus has the rule {ALERT}",
+                self._prometheus.knows_the_rule,
+                patience,
+                "Name alerts/rules/*.yaml under rule_files.",
+            ),
+            Step(
+                "Prometheus knows an Alertmanager",
+                self._prometheus.tells_somebody,
+                patience,
+                "Name one under alerting.alertmanagers.",
+            ),
+        ]
+
+    async def count(self) -> None:
+        """Take down what Alertmanager has sent so far."""
         self._before = await self._alertmanager.counters()
-        progress.done("exporter, Prometheus and Alertmanager answer and know each other", stopwatch() - began)
 
     def until_told(self) -> list[Step]:
         """Return what follows when the fault is on."""
@@ -163,6 +186,9 @@ class _Drill:
             return f"Alertmanager says that it has told {to}, by {by}."
         others = _listed(self._through.others)
         return f"Alertmanager says that it has told {to}, or {others}, by {by}: to be sure, take it with --inbox."
+
+    async def _is_scraped(self) -> bool:
+        return await self._prometheus.value("max(uptime_exporter_build_info)") is not None
 
     async def _is_seen(self) -> bool:
         return await self._prometheus.value(f'uptime_target_up{{target="{self._options.target}"}} == 0') == 0
