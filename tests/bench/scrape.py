@@ -21,6 +21,7 @@ from uptime_exporter.settings import HttpTarget
 SIZES = (100, 1000, 5000)
 ROUNDS = 11
 SCRAPE = 15.0
+BOTH = (0, 1)
 GOAL = Goal(0.05)
 USUALLY_COLLECTED = gc.get_threshold()
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -38,24 +39,24 @@ class Crowd:
         names = tuple(self.situation.watches)
         for name, targets in [*((name, (name,)) for name in names), ("system", names)]:
             self.situation.accounts[name] = Account(name, Terms(targets), born=0)
-        self.pass_time(1)
+        self.pass_time(*BOTH)
         self.page = Exposition(
             self.situation, self.situation, Reloads(successful=True, at=0.0), process=False
         )
         self.stock = Stock(self.page)
         self.loop = asyncio.Runner()
 
-    def pass_time(self, part: float, *, committed: bool = True) -> None:
+    def pass_time(self, *halves: int, committed: bool = True) -> None:
         """Let the time between two scrapes go by.
 
         Args:
-            part: Of the targets, that is probed meanwhile.
+            halves: Which halves of the targets are probed meanwhile, 0 or 1.
             committed: Whether the ledger is written meanwhile: what is told of a promise changes with that.
 
         """
         clock, chance = self.situation.clock, self._random.random
         for number, name in enumerate(self.situation.watches):
-            if number % 100 < part * 100:
+            if number % 2 in halves:
                 phases = {
                     phase: round(chance() / 1000, 6)
                     for phase in ("resolve", "connect", "processing", "transfer")
@@ -63,14 +64,16 @@ class Crowd:
                 self.situation.happen(name, None, seconds=round(chance() / 50, 6), phases=phases)
                 clock.pass_time(-30)
         clock.pass_time(SCRAPE)
-        for account in self.situation.accounts.values() if committed else ():
-            account.add(round((clock.wall() - 1_767_225_600) * 1000), State.UP)
+        if committed:
+            for account in self.situation.accounts.values():
+                account.add(round((clock.wall() - 1_767_225_600) * 1000), State.UP)
+            self.situation.commit()
 
     def usually(self, *, packed: bool) -> float:
         """Return the mean CPU seconds of two scrapes: half of the targets are probed before each, one commit."""
         taken = 0.0
-        for committed in (True, False):
-            self.pass_time(0.5, committed=committed)
+        for half in BOTH:
+            self.pass_time(half, committed=half == 0)
             taken += self.served(packed=packed)
         return taken / 2
 
@@ -102,8 +105,8 @@ def scrapes(number: int) -> dict[str, list[float]]:
     crowd.served(packed=False)
     for _ in range(ROUNDS):
         taken.setdefault("half", []).append(crowd.usually(packed=False))
-        for what, part in (("all", 1.0), ("nothing", 0.0)):
-            crowd.pass_time(part, committed=bool(part))
+        for what, halves in (("all", BOTH), ("nothing", ())):
+            crowd.pass_time(*halves, committed=bool(halves))
             taken.setdefault(what, []).append(crowd.served(packed=False))
         taken.setdefault("stock", []).append(cost(lambda: crowd.stock.render("")))
         taken.setdefault("stock, rarely", []).append(cost(lambda: crowd.stock.render(""), COLLECTED))
