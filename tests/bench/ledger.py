@@ -76,13 +76,12 @@ def _written() -> int:
 
 
 class _Shown:
-    """Watches and accounts, as the exposition asks for them."""
+    """Watches, as the exposition asks for them."""
 
     lateness = Histogram((0.1,))
-    write_failures = 0
+    busy = False
 
-    def __init__(self, books: Bookkeeper, watches: dict[str, Watch]) -> None:
-        self.accounts = books.accounts
+    def __init__(self, watches: dict[str, Watch]) -> None:
         self.watches = watches
 
 
@@ -97,7 +96,7 @@ async def scrapes(number: int, folder: Path) -> list[float]:
     clock.pass_time(2 * BEAT)
     await books.commit()
     watches = {f"t{n}": Watch(f"t{n}", TcpTarget(host="h", port=1), clock) for n in range(number)}
-    page = Exposition(_Shown(books, watches), books, Reloads(successful=True, at=0.0), process=False)
+    page = Exposition(_Shown(watches), books, Reloads(successful=True, at=0.0), process=False)
     taken = []
     for _ in range(7):
         began = time.process_time()

@@ -147,6 +147,10 @@ def forget(name: str) -> Step:
     return lambda now: now.accounts[name].rewind([]) if name in now.accounts else None
 
 
+def commit(now: Situation) -> None:
+    now.commit()
+
+
 def wait(seconds: float) -> Step:
     return lambda now: now.clock.pass_time(seconds)
 
@@ -168,6 +172,7 @@ steps = st.one_of(
     st.builds(promise, names, st.lists(names, max_size=3, unique=True), st.floats(0.5, 1.0)),
     st.builds(settle, names, st.integers(0, 10**11), st.sampled_from(State)),
     st.builds(forget, names),
+    st.just(commit),
     st.builds(wait, st.floats(0, 100)),
 )
 
@@ -226,6 +231,12 @@ def come_back_elsewhere(now: Situation) -> None:
     now.watches["mysql"] = Watch("mysql", TARGETS[0], now.clock)
 
 
+def account_for_more(now: Situation) -> None:
+    now.commit()
+    now.accounts["mysql"].add(200_000, State.DOWN)
+    exposition(now).render("")
+
+
 def lose_what_is_past(now: Situation) -> None:
     now.accounts["mysql"].rewind([Span(0, 1000, State.DOWN)])
 
@@ -237,6 +248,7 @@ def lose_what_is_past(now: Situation) -> None:
         (open_circuit, wait_until_a_trial),
         (wait(0), come_back_elsewhere),
         (settle("mysql", 100_000, State.UP), lose_what_is_past),
+        (account_for_more, commit),
         (wait(0), watch("mysql", TARGETS[0])),
         (wait(0), watch("another", TARGETS[0])),
         (wait(0), leave("mysql")),

@@ -21,9 +21,18 @@ class Situation:
     lateness: Histogram = field(default_factory=lambda: Histogram((0.01, 0.1, 1.0)))
     accounts: dict[str, Account] = field(default_factory=dict)
     write_failures: int = 2
+    busy: bool = False
+    commits: int = 0
+    committed: Mapping[str, Mapping[State, int]] = field(default_factory=dict)
+
+    def commit(self) -> None:
+        """Write the ledger: from now on totals are what they are now, until the next time."""
+        self.commits += 1
+        self.committed = {name: account.totals for name, account in self.accounts.items()}
 
     def totals(self, name: str) -> Mapping[State, int]:
-        return self.accounts[name].totals
+        """Return what was committed; before the first time, what is known."""
+        return self.committed[name] if name in self.committed else self.accounts[name].totals
 
     def watch(self, name: str, target: Target) -> None:
         self.watches[name] = Watch(name, target, self.clock)

@@ -34,7 +34,10 @@ class Stock(Collector):
 
 
 def _subjects(source: Source[Any, Any]) -> Iterable[tuple[Labels, Any]]:
-    return [(source.labels(item), source.subject(item, source.stamp(item))) for item in source.items()]
+    return [
+        (source.labels(item), source.subject(item, source.stamp(item, source.mark(item))))
+        for item in source.items()
+    ]
 
 
 def _metric(kind: Kind[Any], family: Family[Any], subjects: Sequence[tuple[Labels, Any]]) -> Metric:

@@ -51,14 +51,15 @@ class Account:
             `rewind` tells.
         born: Where it begins.
         settled: Up to here every millisecond is up, down or unknown, and stays so.
+        changes: How often anything of this has changed, terms apart.
         closed: Spans that have ended since `take_closed` was called last, in order.
         recent: The last outages that have ended, oldest first.
 
     """
 
     __slots__ = (
-        *("_down", "_reason", "_since", "_state", "_unknown", "_up", "_window", "born", "closed", "name"),
-        *("recent", "settled", "terms"),
+        *("_down", "_reason", "_since", "_state", "_unknown", "_up", "_window", "born", "changes", "closed"),
+        *("name", "recent", "settled", "terms"),
     )
 
     def __init__(self, name: str, terms: Terms, born: Millis) -> None:
@@ -66,6 +67,7 @@ class Account:
         self.terms = terms
         self.born = born
         self.settled = born
+        self.changes = 0
         self.closed: Sequence[Span] = ()
         self.recent: Sequence[Span] = ()
         self._window = _Window(born)
@@ -83,6 +85,7 @@ class Account:
             self._close()
             self._since, self._state, self._reason = self.settled, state, reason
         self.settled = end
+        self.changes += 1
 
     def take_closed(self) -> list[Span]:
         """Return the spans that have ended since the last call, and forget them here."""
@@ -117,6 +120,7 @@ class Account:
         What the window covers before the first of them is unknown: what nobody can tell is not up.
         """
         past = list(past)
+        self.changes += 1
         self._window = _Window(past[0].start if past else self._since)
         self.recent = ()
         for span in past:

@@ -69,6 +69,7 @@ class Bookkeeper:
 
     Attributes:
         beat: Seconds between two commits; may be changed.
+        commits: How many there were; those that failed count too.
         write_failures: Commits that failed.
         trouble: What is wrong with the file and what to do about it, in one line; None while all is well.
 
@@ -94,6 +95,7 @@ class Bookkeeper:
 
         """
         self.beat = beat
+        self.commits = 0
         self.write_failures = 0
         self.trouble: str | None = None
         self._archive = Archive(path, clock)
@@ -151,7 +153,7 @@ class Bookkeeper:
             if found is not None:
                 self._go_on(found)
         self._apply(promises, self._time.began)
-        self._published = {a.name: Standing.of(a, watched=watched) for a, watched in self._known()}
+        self._publish({a.name: Standing.of(a, watched=watched) for a, watched in self._known()})
 
     def sink(self, outcome: Outcome) -> None:
         """Take in what became of a probe; raises nothing and never waits."""
@@ -267,10 +269,14 @@ class Bookkeeper:
         try:
             result = await self._aside(lambda: self._archive.write(batch, stale, merged=self._merged))
         finally:
-            self._published = standings
+            self._publish(standings)
         if isinstance(result, Written):
             self._written(batch, result, stale)
         return result
+
+    def _publish(self, standings: Mapping[str, Standing]) -> None:
+        self._published = standings
+        self.commits += 1
 
     def _aside(self, work: Callable[[], T]) -> "asyncio.Future[T]":
         return asyncio.get_running_loop().run_in_executor(self._executor, work)

@@ -35,9 +35,6 @@ from uptime_exporter.reliability.drain import GracefulShutdown
 SLICE = 0.0005
 """Seconds after which the event loop has its turn: probes measure what it makes them wait."""
 
-IDLE = 0.00003
-"""Seconds that a turn of the loop takes in which nobody else has anything to do, at most."""
-
 WAYS = 2
 """Ways of writing samples of which a page is kept; the formats differ by headings, as long as they escape alike."""
 
@@ -84,9 +81,10 @@ class Exposition:
             reloads: Of the settings.
             drain: How the exporter itself stops.
             process: Whether to add the process' own figures.
-            turn: Seconds after which the event loop has its turn, for as long if others are at work.
+            turn: Seconds after which the event loop has its turn, for as long if a probe is under way.
 
         """
+        self._monitor = monitor
         targets, applications = Targets(monitor), ToldApplications(monitor)
         self.sections: Sequence[Section] = (
             (names.TARGETS, [targets]),
@@ -127,10 +125,9 @@ class Exposition:
             return await taken.end(), wanted.content_type
 
     async def _give_way(self) -> None:
-        """Let others have a turn; if they need it, half of the time: a probe takes several turns to its answer."""
-        began = stopwatch()
+        """Let others have a turn; probes half of the time, for one takes several turns to its answer."""
         await asyncio.sleep(0)
-        if stopwatch() - began > IDLE:
+        if self._monitor.busy:
             await asyncio.sleep(self._turn)
 
     def _parts(self, wanted: _Format) -> Iterator[bytes]:

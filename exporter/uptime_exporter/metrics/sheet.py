@@ -20,6 +20,8 @@ FORMS = 64
 Column = list[bytes]
 """One family's samples, by subject."""
 
+_UNMARKED: object = object()
+"""Like no mark."""
 _UNSEEN: Stamp = (object(), object(), object())
 """Like no stamp."""
 
@@ -52,11 +54,12 @@ class _Group:
 class _Row:
     """One subject, as it was last."""
 
-    __slots__ = ("item", "names", "stamp")
+    __slots__ = ("item", "mark", "names", "stamp")
 
     def __init__(self, item: object, names: Names) -> None:
         self.item = item
         self.names = names
+        self.mark = _UNMARKED
         self.stamp = _UNSEEN
 
 
@@ -80,16 +83,16 @@ class Sheet:
 
     def refresh(self) -> Iterator[None]:
         """Take in what has changed; pause at each step."""
-        number, rows, stamp_of = 0, self._rows, self._source.stamp
+        number, rows, mark_of = 0, self._rows, self._source.mark
         for item in self._source.items():
             if number == len(rows):
                 self._append(self._row(item))
             row = rows[number]
             if item != row.item:
                 row = rows[number] = self._row(item)
-            stamp = stamp_of(item)
-            if stamp != row.stamp:
-                self._write(number, row, stamp)
+            mark = mark_of(item)
+            if mark != row.mark:
+                self._write(number, row, mark)
             number += 1
             if number % STEP == 0:
                 yield
@@ -106,12 +109,15 @@ class Sheet:
     def _row(self, item: object) -> _Row:
         return _Row(item, named(self._source.labels(item)))
 
-    def _write(self, number: int, row: _Row, stamp: Stamp) -> None:
-        known, names, subject = row.stamp, row.names, self._source.subject(row.item, stamp)
-        for pace, group in self._groups:
-            if stamp[pace] != known[pace]:
-                group.write(number, names, subject)
-        row.stamp = stamp
+    def _write(self, number: int, row: _Row, mark: object) -> None:
+        source, item = self._source, row.item
+        known, stamp = row.stamp, source.stamp(item, mark)
+        if stamp != known:
+            names, subject = row.names, source.subject(item, stamp)
+            for pace, group in self._groups:
+                if stamp[pace] != known[pace]:
+                    group.write(number, names, subject)
+        row.mark, row.stamp = mark, stamp
 
     def _append(self, row: _Row) -> None:
         self._rows.append(row)

@@ -45,6 +45,10 @@ class Watching(Protocol):
     def lateness(self) -> Histogram:
         """Seconds from when a probe was due to when it began."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether a probe is under way, which measures what it is made to wait."""
+
 
 class Books(Protocol):
     """The part of the ledger that is published."""
@@ -52,6 +56,10 @@ class Books(Protocol):
     @property
     def accounts(self) -> Mapping[str, Account]:
         """Promise → its account."""
+
+    @property
+    def commits(self) -> int:
+        """Different whenever `totals` may say something else."""
 
     def totals(self, name: str) -> Mapping[State, int]:
         """Return a promise's totals in milliseconds, as they are on the disk."""
@@ -74,8 +82,11 @@ class Source(Protocol[ITEM, SUBJECT_co]):
     def labels(self, item: ITEM) -> Labels:
         """Return the label values that name it."""
 
-    def stamp(self, item: ITEM) -> Stamp:
-        """Return what is different whenever anything said about the item may be."""
+    def mark(self, item: ITEM) -> object:
+        """Return what is different whenever anything said about the item may be; each page asks every item."""
+
+    def stamp(self, item: ITEM, mark: Any) -> Stamp:
+        """Return what that mark means for the families of each pace."""
 
     def subject(self, item: ITEM, stamp: Any) -> SUBJECT_co:
         """Return what the families read, at that stamp of it."""
@@ -97,19 +108,24 @@ class Targets:
         """Return its name."""
         return (item.name,)
 
-    def stamp(self, item: Watch) -> Stamp:
-        """Return its counts of changes, and whether it is up: a verdict gets stale without any change."""
+    def mark(self, item: Watch) -> tuple[int, bool | None]:
+        """Return how often it has changed, and whether it is up: a verdict gets stale without any change."""
         known = item.known
         up = None if known is None else known.reason is None
         self._stand[up].add(item.name)
-        return item.settings, (item.upsets, up), item.changes
+        return item.changes, up
+
+    def stamp(self, item: Watch, mark: tuple[int, bool | None]) -> Stamp:
+        """Return its counts of changes, and whether it is up."""
+        changes, up = mark
+        return item.settings, (item.upsets, up), changes
 
     def subject(self, item: Watch, _stamp: object) -> Watch:
         """Return the watch."""
         return item
 
     def together(self, targets: Sequence[str]) -> tuple[bool | None, Sequence[str]]:
-        """Return whether all *targets* are up, as their stamps said last, and which of them are not watched.
+        """Return whether all *targets* are up, as their marks said last, and which of them are not watched.
 
         False if one is down, else None if nobody knows of one.
         """
@@ -134,9 +150,13 @@ class Circuits:
         """Return its name, and that it is the exporter's own."""
         return APP, item.name
 
-    def stamp(self, item: Circuit) -> Stamp:
+    def mark(self, item: Circuit) -> int:
+        """Return how often it has changed."""
+        return item.changes
+
+    def stamp(self, item: Circuit, mark: int) -> Stamp:
         """Return its counts of changes."""
-        return None, item.turns, item.changes
+        return None, item.turns, mark
 
     def subject(self, item: Circuit, _stamp: object) -> Circuit:
         """Return the circuit."""
@@ -182,9 +202,9 @@ class Told(NamedTuple, Generic[TOLD]):
     what: TOLD
 
     @property
-    def stamp(self) -> Stamp:
-        """How often the application has changed, and whether anybody knows what it is like now."""
-        return None, (now := (self.watch.changes, self.watch.told is None)), now
+    def mark(self) -> tuple[int, bool]:
+        """How often the application has changed, and whether nobody knows what it is like now."""
+        return self.watch.changes, self.watch.told is None
 
 
 class ToldApplications:
@@ -201,9 +221,13 @@ class ToldApplications:
         """Return its name."""
         return (item.watch.name,)
 
-    def stamp(self, item: Told[Application]) -> Stamp:
-        """Return how often it has changed, and whether anybody knows what it is like now."""
-        return item.stamp
+    def mark(self, item: Told[Application]) -> tuple[int, bool]:
+        """Return how often its application has changed, and whether nobody knows what that is like now."""
+        return item.mark
+
+    def stamp(self, _item: Told[Application], mark: tuple[int, bool]) -> Stamp:
+        """Return it: what is told changes seldom or often together."""
+        return None, mark, mark
 
     def subject(self, item: Told[Application], _stamp: object) -> AnyApplication:
         """Return what it says, if that still holds."""
@@ -225,9 +249,13 @@ class ToldCircuits:
         """Return its name, under its application's."""
         return item.watch.name, item.what.name
 
-    def stamp(self, item: Told[ToldCircuit]) -> Stamp:
-        """Return how often its application has changed, and whether anybody knows what that is like now."""
-        return item.stamp
+    def mark(self, item: Told[ToldCircuit]) -> tuple[int, bool]:
+        """Return how often its application has changed, and whether nobody knows what that is like now."""
+        return item.mark
+
+    def stamp(self, _item: Told[ToldCircuit], mark: tuple[int, bool]) -> Stamp:
+        """Return it: what is told changes seldom or often together."""
+        return None, mark, mark
 
     def subject(self, item: Told[ToldCircuit], _stamp: object) -> CircuitNow:
         """Return what is said of it, if that still holds, and how often it was seen to change."""
@@ -252,9 +280,13 @@ class ToldChecks:
         """Return its name, under its application's."""
         return item.watch.name, item.what.name
 
-    def stamp(self, item: Told[ToldCheck]) -> Stamp:
-        """Return how often its application has changed, and whether anybody knows what that is like now."""
-        return item.stamp
+    def mark(self, item: Told[ToldCheck]) -> tuple[int, bool]:
+        """Return how often its application has changed, and whether nobody knows what that is like now."""
+        return item.mark
+
+    def stamp(self, _item: Told[ToldCheck], mark: tuple[int, bool]) -> Stamp:
+        """Return it: what is told changes seldom or often together."""
+        return None, mark, mark
 
     def subject(self, item: Told[ToldCheck], _stamp: object) -> CheckNow:
         """Return what is said of it, if that still holds."""
@@ -276,9 +308,13 @@ class OwnDrain:
         """Return what it calls itself."""
         return (APP,)
 
-    def stamp(self, _item: GracefulShutdown) -> Stamp:
+    def mark(self, _item: GracefulShutdown) -> object:
         """Return one like no other: another process may have written the record."""
-        return None, None, object()
+        return object()
+
+    def stamp(self, _item: GracefulShutdown, mark: object) -> Stamp:
+        """Return it."""
+        return None, None, mark
 
     def subject(self, item: GracefulShutdown, _stamp: object) -> AnyApplication:
         """Return how it ended so far."""
@@ -315,13 +351,18 @@ class Promises:
         """Return the promise's name."""
         return (item.name,)
 
-    def stamp(self, item: Account) -> Stamp:
+    def mark(self, item: Account) -> tuple[Terms, int, int, bool | None, Sequence[str]]:
+        """Return how often account and totals have changed, the terms, and how its targets are."""
+        terms = item.terms
+        return terms, item.changes, self._books.commits, *self._targets.together(terms.targets)
+
+    def stamp(self, item: Account, mark: tuple[Terms, int, int, bool | None, Sequence[str]]) -> Stamp:
         """Return all that is said of it."""
-        up, unwatched = self._targets.together(item.terms.targets)
+        terms, _, _, up, unwatched = mark
         totals = self._books.totals(item.name)
         availability, coverage, _, remaining = item.figures()
         return (
-            (item.terms, unwatched),
+            (terms, unwatched),
             (up, totals[DOWN], totals[UNKNOWN], availability, remaining),
             (totals[UP], coverage),
         )
@@ -360,9 +401,13 @@ class Itself:
         """Return none: there is no other."""
         return ()
 
-    def stamp(self, _item: Exporter) -> Stamp:
+    def mark(self, _item: Exporter) -> object:
         """Return one like no other."""
-        return None, None, object()
+        return object()
+
+    def stamp(self, _item: Exporter, mark: object) -> Stamp:
+        """Return it."""
+        return None, None, mark
 
     def subject(self, item: Exporter, _stamp: object) -> Exporter:
         """Return the exporter."""

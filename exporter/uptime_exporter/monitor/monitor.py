@@ -80,6 +80,11 @@ class Monitor:
         return MappingProxyType(self._watches)
 
     @property
+    def busy(self) -> bool:
+        """Whether an attempt is under way, silent servers' apart."""
+        return self._slots.held > 0
+
+    @property
     def everything_down(self) -> bool:
         """Whether all targets, at least two, are down at once: more likely this machine's fault than theirs."""
         witness = self._watches.get(

@@ -73,7 +73,8 @@ class Exporter:
         self.story = story
         self.ledger = Ledger()
         self.ledger.apply(PROMISES, self._now(), (), BEATS)
-        self.write_failures = 0
+        self.busy = False
+        self.commits = self.write_failures = 0
         self.failed: list[tuple[str, float]] = []
         self._agenda: list[_Event] = []
         self._order = count()
@@ -142,6 +143,7 @@ class Exporter:
         """Do what the bookkeeper does once a beat, and sooner after bad news."""
         self.ledger.settle(self._now())
         self._published = {name: account.totals for name, account in self.accounts.items()}
+        self.commits += 1
         self._committed = self.clock.wall()
         self._plan(BEAT, partial(self._commit_again, self._committed))
 
