@@ -28,8 +28,8 @@ HEAD = """# Benchmarks
 run; a ratio is of the two in the same round, with the median and the quartiles: on a shared machine trust ratios
 and orders of magnitude, not digits. The last section says where the time goes.
 
-The rivals' programs are Debian's, which `make bench` unpacks where they are missing; a folder that `TEST_NEWER_TOOLS`
-names goes first.
+The rivals' programs are Debian's, which `make bench` unpacks where they are missing; a folder that
+`TEST_NEWER_TOOLS` names goes first.
 """
 _SECTION = re.compile(r"<!-- (\w+) -->\n(.*?)(?=<!-- \w+ -->\n|\Z)", re.DOTALL)
 

@@ -92,7 +92,7 @@ def published(situation: Situation, name: str) -> dict[str, str]:
         (TcpTarget(host="a", port=1), {*REASONS["tcp"], *FAULTS["tcp"]}),
         (MysqlTarget(host="a"), {*REASONS["mysql"], *FAULTS["mysql"]}),
         (
-            HttpTarget(url="http://a/", expensive=True),
+            HttpTarget(url="https://a/", expensive=True),
             {*REASONS["http"], *FAULTS["http"], Reason.CIRCUIT_OPEN},
         ),
         (FileTarget(path="/backups/*", younger_than=60), {*REASONS["file"], *FAULTS["file"]}),
@@ -104,6 +104,41 @@ def test_a_target_publishes_what_its_kind_may_give(
     """At 0, from the first scrape on; a port of TCP never fails for `auth`."""
     situation.watch("a", target)
     assert published(situation, "a") == dict.fromkeys(causes, "0.0")
+
+
+NAMES: set[Reason | OwnFault] = {Reason.DNS, OwnFault.RESOLVER}
+SECURE: set[Reason | OwnFault] = {Reason.TLS}
+
+
+@pytest.mark.parametrize(
+    ("target", "never"),
+    [
+        (HttpTarget(url="http://a/"), SECURE),
+        (HttpTarget(url="http://127.0.0.1:8001/"), {*SECURE, *NAMES}),
+        (HttpTarget(url="https://[::1]/"), NAMES),
+        (HttpTarget(url="http://127.0.0.1/", max_redirects=1), set()),
+        (MysqlTarget(host="::1"), NAMES),
+        (TcpTarget(host="10.0.0.1", port=1), NAMES),
+        (TcpTarget(host="fe80::1%eth0", port=1), set()),
+    ],
+)
+def test_a_target_publishes_nothing_that_it_cannot_meet(
+    situation: Situation, target: Target, never: set[Reason | OwnFault]
+) -> None:
+    """An address is not looked up, and without TLS no hands are shaken; a redirect leads anywhere."""
+    situation.watch("a", target)
+    causes = {*REASONS[target.kind], *FAULTS[target.kind]}
+    assert published(situation, "a") == dict.fromkeys(causes - never, "0.0")
+
+
+def test_what_becomes_possible_is_published_from_then_on(situation: Situation) -> None:
+    """A name in the place of an address."""
+    situation.watch("a", TcpTarget(host="10.0.0.1", port=1))
+    situation.happen("a", Reason.CONNECT)
+    situation.watches["a"].adopt(TcpTarget(host="a", port=1))
+    assert published(situation, "a") == dict.fromkeys({*REASONS["tcp"], *FAULTS["tcp"]}, "0.0") | {
+        Reason.CONNECT: "1.0"
+    }
 
 
 @pytest.mark.parametrize("cause", [Reason.AUTH, OwnFault.HOST_BLOCKED])

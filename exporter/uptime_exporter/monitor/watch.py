@@ -1,7 +1,7 @@
 """What is known of one target."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeVar, get_args
 
@@ -31,7 +31,8 @@ _CODES: Mapping[Look, bytes] = {look: bytes([code]) for code, look in enumerate(
 
 CAUSE = TypeVar("CAUSE", Reason, OwnFault)
 
-DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+DURATIONS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 20.0)
+"""Upper bounds in seconds; each costs Prometheus one series a target. The last holds three attempts of 5 s each."""
 
 
 class Watch:
@@ -41,8 +42,8 @@ class Watch:
         latest: The last outcome, whatever it was.
         probes: Probes that gave a verdict.
         attempts: Attempts of all probes.
-        failures: Reason → probes that found the target down; every reason is there that its kind may give, and any
-            other that was counted all the same.
+        failures: Reason → probes that found the target down; every reason is there that it may give, and any other
+            that was counted all the same.
         inconclusive: Own fault → probes that say nothing; in the same way.
         durations: Of whole probes.
         last_run, last_success: Unix times at which such a probe began; None before the first.
@@ -72,7 +73,8 @@ class Watch:
         self.latest: Outcome | None = None
         self.probes = 0
         self.attempts = 0
-        self.failures, self.inconclusive = _nothing_counted(settings.kind, expensive=settings.expensive)
+        reasons, faults = _causes(settings)
+        self.failures, self.inconclusive = _nothing(reasons), _nothing(faults)
         self.durations = Histogram(DURATIONS)
         self.last_run: float | None = None
         self.last_success: float | None = None
@@ -88,10 +90,9 @@ class Watch:
         """Go on under new settings, with all that is known."""
         if settings.kind != self.settings.kind:
             self.application = _application(settings)
-        if (settings.kind, settings.expensive) != (self.settings.kind, self.settings.expensive):
-            failures, inconclusive = _nothing_counted(settings.kind, expensive=settings.expensive)
-            self.failures = {**failures, **_counted(self.failures)}
-            self.inconclusive = {**inconclusive, **_counted(self.inconclusive)}
+        reasons, faults = _causes(settings)
+        self.failures = _counted_on(self.failures, reasons)
+        self.inconclusive = _counted_on(self.inconclusive, faults)
         self.settings = settings
         self.address = settings.address
         self.changes += 1
@@ -241,17 +242,27 @@ _same_policy = lru_cache(BreakerPolicy)
 """Most circuits have the same."""
 
 
-@cache
-def _nothing_counted(kind: str, *, expensive: bool) -> tuple[Mapping[Reason, int], Mapping[OwnFault, int]]:
-    """Return the counts of a new target of that kind; shared by all of them."""
-    held_back = (Reason.CIRCUIT_OPEN,) if expensive else ()
-    reasons = dict.fromkeys((*REASONS[kind], *held_back), 0)
-    return MappingProxyType(reasons), MappingProxyType(dict.fromkeys(FAULTS[kind], 0))
+def _causes(settings: Target) -> tuple[Sequence[Reason], Sequence[OwnFault]]:
+    """Return why a probe of it may find it down, and why it may say nothing."""
+    kind, impossible = settings.kind, settings.impossible
+    held_back = (Reason.CIRCUIT_OPEN,) if settings.expensive else ()
+    reasons = [reason for reason in REASONS[kind] if reason not in impossible]
+    return (*reasons, *held_back), tuple(fault for fault in FAULTS[kind] if fault not in impossible)
+
+
+@lru_cache
+def _nothing(causes: Sequence[CAUSE]) -> Mapping[CAUSE, int]:
+    """Return the counts of a new target; shared by all that may meet the same."""
+    return MappingProxyType(dict.fromkeys(causes, 0))
 
 
 def _one_more(counts: Mapping[CAUSE, int], cause: CAUSE) -> Mapping[CAUSE, int]:
     return {**counts, cause: counts.get(cause, 0) + 1}
 
 
-def _counted(counts: Mapping[CAUSE, int]) -> dict[CAUSE, int]:
-    return {cause: number for cause, number in counts.items() if number}
+def _counted_on(counts: Mapping[CAUSE, int], causes: Sequence[CAUSE]) -> Mapping[CAUSE, int]:
+    """Return *counts* as they are once *causes* may be met: what was counted stays."""
+    nothing = _nothing(causes)
+    if counts.keys() == nothing.keys():
+        return counts
+    return {**nothing, **{cause: number for cause, number in counts.items() if number}}

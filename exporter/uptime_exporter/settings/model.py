@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from uptime_exporter.later import Later
+from uptime_exporter.outcome import OwnFault, Reason
 from uptime_exporter.settings.values import DAY, host_and_port, is_address
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ else:
     retry = Later("uptime_exporter.reliability.retry")
 
 _PORTS = {"http": 80, "https": 443}
+_NOTHING: frozenset[Reason | OwnFault] = frozenset()
+_OF_NAMES: frozenset[Reason | OwnFault] = frozenset({Reason.DNS, OwnFault.RESOLVER})
+_OF_TLS: frozenset[Reason | OwnFault] = frozenset({Reason.TLS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,11 @@ class _Target:
     """Hold the probe back while the circuit is open (a real inference, say); it counts as down meanwhile."""
 
     @property
+    def impossible(self) -> frozenset[Reason | OwnFault]:
+        """What a probe of its kind may meet, but none of this one."""
+        return _NOTHING
+
+    @property
     def retry_policy(self) -> retry.RetryPolicy:
         """How a failure is confirmed within the beat."""
         return retry.RetryPolicy(retries=self.retries, backoff=self.retry_backoff)
@@ -127,6 +136,14 @@ class _AskedOverHttp(_Target):
         url = urlsplit(self.url)
         where = _host_port(url.hostname or "", url.port or _PORTS[url.scheme])
         return f"{url.scheme}://{where}{url.path or '/'}"
+
+    @property
+    def impossible(self) -> frozenset[Reason | OwnFault]:
+        """A name to be looked up, where there is none; a handshake, where nobody asks for one."""
+        if self.max_redirects:
+            return _NOTHING  # they lead anywhere
+        url = urlsplit(self.url)
+        return _of_names(url.hostname or "") | (_OF_TLS if url.scheme == "http" else _NOTHING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +207,11 @@ class MysqlTarget(_Target):
         """Host and port."""
         return _host_port(self.host, self.port)
 
+    @property
+    def impossible(self) -> frozenset[Reason | OwnFault]:
+        """A name to be looked up, where there is none; `tls` it may be even without: the server may insist."""
+        return _of_names(self.host)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TcpTarget(_Target):
@@ -206,6 +228,11 @@ class TcpTarget(_Target):
     def address(self) -> str:
         """Host and port."""
         return _host_port(self.host, self.port)
+
+    @property
+    def impossible(self) -> frozenset[Reason | OwnFault]:
+        """A name to be looked up, where there is none."""
+        return _of_names(self.host)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +275,11 @@ class Sla:
     """Part of the time, 0 to 1."""
     window: Window = 30 * DAY
     """Seconds; rolling."""
+
+
+def _of_names(host: str) -> frozenset[Reason | OwnFault]:
+    """Return what *host* rules out: an address is not looked up, unless its interface is."""
+    return _OF_NAMES if is_address(host) and "%" not in host else _NOTHING
 
 
 def _host_port(host: str, port: int) -> str:
