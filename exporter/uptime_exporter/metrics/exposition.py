@@ -14,22 +14,10 @@ from uptime_exporter.metrics import names
 from uptime_exporter.metrics.family import Kind, Labels
 from uptime_exporter.metrics.parts import Gzipped, Plain
 from uptime_exporter.metrics.sheet import Sheet
+from uptime_exporter.metrics.sources import Circuits, Itself, OwnDrain, Promises, Targets
 from uptime_exporter.metrics.spelling import Encode, Spelling, learn
-from uptime_exporter.metrics.subjects import (
-    Books,
-    Circuits,
-    Exporter,
-    Itself,
-    OwnDrain,
-    Promises,
-    Reloads,
-    Source,
-    Targets,
-    ToldApplications,
-    ToldChecks,
-    ToldCircuits,
-    Watching,
-)
+from uptime_exporter.metrics.subjects import Books, Exporter, Reloads, Source, Watching
+from uptime_exporter.metrics.told import ToldApplications, ToldChecks, ToldCircuits
 from uptime_exporter.reliability.drain import GracefulShutdown
 
 SLICE = 0.0005

@@ -7,7 +7,7 @@ from typing import Any
 
 from uptime_exporter.errors import ProbeFailure
 from uptime_exporter.outcome import UNSEEN, Reason, Seen
-from uptime_exporter.probes.text import one_line
+from uptime_exporter.probes.text import in_words, one_line
 
 Expected = Mapping[str, Sequence[str | bool | int | float]]
 """Dotted path → values."""
@@ -47,7 +47,7 @@ def judge(body: bytes, expected: Expected | None, degraded: Expected, seen: Seen
     seen = _enriched(said, seen)
     status = _at(said, "status")
     if expected is None and isinstance(status, str) and status.strip().casefold() in UNWELL:
-        raise ProbeFailure(Reason.BODY, f"status is {_shown(status)}", seen)
+        raise ProbeFailure(Reason.BODY, f"status is {in_words(status)}", seen)
     return _graded(said, degraded, seen)
 
 
@@ -70,8 +70,8 @@ def _judge_strictly(body: bytes, expected: Expected, degraded: Expected, seen: S
 def _require(said: Any, path: str, values: Sequence[object], seen: Seen) -> None:
     value = _at(said, path)
     if not _is_one_of(value, values):
-        wanted = one_line(" or ".join(map(_shown, values)))
-        raise ProbeFailure(Reason.BODY, f"{path} is {_shown(value)}, expected {wanted}", seen)
+        wanted = one_line(" or ".join(map(in_words, values)))
+        raise ProbeFailure(Reason.BODY, f"{path} is {in_words(value)}, expected {wanted}", seen)
 
 
 def _refuse_constant(name: str) -> None:
@@ -131,23 +131,6 @@ def _equal(one: object, other: object) -> bool:
             return one == other
         case _:
             return False
-
-
-def _shown(value: object) -> str:
-    """Return *value* for an error message: short, on one line; of an object no more than that it is one."""
-    match value:
-        case str():
-            return f'"{one_line(value, 60)}"'
-        case bool() | None:
-            return json.dumps(value)
-        case int() | float():
-            return one_line(repr(value), 60)
-        case dict():
-            return "an object"
-        case list():
-            return "a list"
-        case _:
-            return "missing"
 
 
 def _graded(said: Any, degraded: Expected, seen: Seen) -> Seen:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from uptime_exporter.errors import ProbeFailure
@@ -13,7 +14,7 @@ from uptime_exporter.outcome import AppSeen, CheckSeen, CircuitSeen, Reason, See
 from uptime_exporter.probes.dial import Dialler
 from uptime_exporter.probes.http import HttpProbe
 from uptime_exporter.probes.protocol import Phases
-from uptime_exporter.probes.text import one_line
+from uptime_exporter.probes.text import in_words, one_line
 from uptime_exporter.settings import ReliabilityTarget
 
 MOST = 50
@@ -36,6 +37,9 @@ STATES: Mapping[str, State] = {"closed": "closed", "open": "open", "half_open": 
 Entry = TypeVar("Entry")
 
 _MISSING = object()
+
+_shown = partial(in_words, limit=40)
+"""What is wrong about a value; of all that is left out one line is told."""
 
 
 class ReliabilityProbe:
@@ -233,19 +237,3 @@ def _as_object(value: object) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise _Lost(f"is {_shown(value)}, expected an object")
     return value
-
-
-def _shown(value: object) -> str:
-    match value:
-        case str():
-            return f'"{one_line(value, 40)}"'
-        case bool() | None:
-            return json.dumps(value)
-        case int() | float():
-            return f"{value:g}"
-        case dict():
-            return "an object"
-        case list():
-            return "a list"
-        case _:
-            return "missing"

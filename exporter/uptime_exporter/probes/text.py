@@ -1,5 +1,7 @@
 """What a stranger wrote, made fit for one line of a log."""
 
+import json
+
 DETAIL = 80
 """Characters of a stranger's text that an error message quotes at most."""
 
@@ -13,3 +15,20 @@ def one_line(text: str, limit: int = DETAIL) -> str:
     if len(clean) > limit or len(text) > len(head):
         return clean[: limit - 1] + "…"
     return clean
+
+
+def in_words(value: object, limit: int = 60) -> str:
+    """Return a *value* of JSON for an error message: on one line, of an object no more than that it is one."""
+    match value:
+        case str():
+            return f'"{one_line(value, limit)}"'
+        case bool() | None:
+            return json.dumps(value)
+        case int() | float():
+            return one_line(repr(value), limit)
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case _:
+            return "missing"

@@ -182,7 +182,27 @@ class ReliabilityTarget(_AskedOverHttp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MysqlTarget(_Target):
+class _AtAPort(_Target):
+    """What is asked at a host and a port."""
+
+    host: Host
+    """That listens."""
+    port: Port
+    """That is connected to."""
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return _host_port(self.host, self.port)
+
+    @property
+    def impossible(self) -> frozenset[Reason | OwnFault]:
+        """A name to be looked up, where there is none; a MySQL server may insist on TLS whoever asks."""
+        return _of_names(self.host)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MysqlTarget(_AtAPort):
     """A MySQL or MariaDB server that is asked ``SELECT 1``."""
 
     kind: Literal["mysql"] = "mysql"
@@ -202,37 +222,13 @@ class MysqlTarget(_Target):
     tls: Tls | None = None
     """Unset: plain. Set, even to ``{}``: TLS is required and the certificate verified."""
 
-    @property
-    def address(self) -> str:
-        """Host and port."""
-        return _host_port(self.host, self.port)
-
-    @property
-    def impossible(self) -> frozenset[Reason | OwnFault]:
-        """A name to be looked up, where there is none; `tls` it may be even without: the server may insist."""
-        return _of_names(self.host)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TcpTarget(_Target):
+class TcpTarget(_AtAPort):
     """A port that must accept a connection."""
 
     kind: Literal["tcp"] = "tcp"
     """Says that this is one."""
-    host: Host
-    """That listens."""
-    port: Port
-    """That is connected to."""
-
-    @property
-    def address(self) -> str:
-        """Host and port."""
-        return _host_port(self.host, self.port)
-
-    @property
-    def impossible(self) -> frozenset[Reason | OwnFault]:
-        """A name to be looked up, where there is none."""
-        return _of_names(self.host)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
