@@ -328,6 +328,18 @@ async def test_the_last_outages_stand_with_the_promise() -> None:
     assert "for 1 min, going on · mysql: timeout | " in await seen(scene)
 
 
+async def test_an_outage_that_goes_on_is_as_long_as_the_clock_says() -> None:
+    """It is accounted for a beat later; beside the target's own card a shorter one would look wrong."""
+    scene = Scene()
+    scene.everybody(1)
+    promised(scene)
+    system = scene.ledger.accounts["system"]
+    system.add(system.settled + 3_000, State.DOWN, "mysql: timeout")
+    scene.clock.pass_time(system.settled / 1000 - 3 + 54 - scene.clock.wall())
+
+    assert "for 54 s, going on · mysql: timeout | " in await seen(scene)
+
+
 async def test_a_broken_promise_is_called_broken() -> None:
     """How far it is over stands first."""
     scene = Scene()

@@ -136,6 +136,8 @@ def _table(accounts: Collection[Account], date: Date, now: float) -> Iterator[Ht
 
 def _row(outage: Outage, now: float, *, named: bool) -> Html:
     begin = element("time", moment(outage.begin, now), datetime=iso(outage.begin))
-    lasted = join([spell(outage.seconds), "" if outage.over else ", going on"])
+    # What goes on is accounted for a beat later; the verdict holds all the same, and the target's card says so.
+    seconds = outage.seconds if outage.over else max(outage.seconds, now - outage.begin)
+    lasted = join([spell(seconds), "" if outage.over else ", going on"])
     whose = f"{outage.promise}: " if named else ""
     return element("li", begin, ", for ", element("b", lasted), " · ", whose, element("bdi", outage.reason))
