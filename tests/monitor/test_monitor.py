@@ -203,6 +203,25 @@ def test_hanging_targets_delay_no_other(run: Run, clock: FakeClock) -> None:
     run(story())
 
 
+def test_it_is_busy_while_a_probe_is_and_not_while_one_waits(run: Run, clock: FakeClock) -> None:
+    """A page gives way to whoever would measure it; a silent server would make it wait for nothing."""
+
+    async def story() -> None:
+        async with watching(clock, quick=ScriptedProbe(lasts=0.1)) as seen:
+            await asyncio.sleep(0.05)
+            assert seen.monitor.busy
+            await asyncio.sleep(0.1)
+            assert not seen.monitor.busy
+        async with watching(clock, silent=Hanging()) as seen:
+            await asyncio.sleep(0.1)
+            assert seen.monitor.busy
+            await asyncio.sleep(0.3)
+            assert not seen.monitor.busy
+        assert not seen.monitor.busy
+
+    run(story())
+
+
 def test_no_target_is_asked_twice_at_once(run: Run, clock: FakeClock) -> None:
     """Attempts that take all the time there is still follow one another."""
 
