@@ -140,7 +140,7 @@ async def turns_of_others(page: Exposition, *, each: float) -> int:
 
 async def test_a_long_page_lets_others_go_on() -> None:
     """While it is made, the event loop turns: a probe that is due begins."""
-    _, page = crowd(500)
+    _, page = crowd(500, turn=0)
     assert await turns_of_others(page, each=0) > 10
 
 
