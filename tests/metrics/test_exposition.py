@@ -2,11 +2,13 @@
 
 import asyncio
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+import pytest
 
 from support.loop import FakeClock
 from support.published import Situation
-from uptime_exporter.clock import stopwatch
 from uptime_exporter.metrics import Exposition, Reloads
 from uptime_exporter.metrics.exposition import SLICE
 from uptime_exporter.metrics.family import Kind, Pace, counter, gauge, gauges
@@ -15,6 +17,11 @@ from uptime_exporter.metrics.subjects import Stamp
 from uptime_exporter.settings import TcpTarget
 
 DOOR = TcpTarget(host="door.test", port=1)
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+MOMENT = 1e-6
+"""Seconds; shorter than any step of a page."""
 
 
 class Shelf:
@@ -113,44 +120,30 @@ def crowd(number: int, turn: float = SLICE) -> tuple[Situation, Exposition]:
     return situation, Exposition(situation, situation, reloads, process=False, turn=turn)
 
 
-class Busy:
-    """Somebody who has always something to do, and counts for how many turns of the loop."""
-
-    def __init__(self, seconds: float) -> None:
-        self.turns = 0
-        self._seconds = seconds
-
-    async def work(self) -> None:
-        while True:
-            self.turns += 1
-            began = stopwatch()
-            while stopwatch() - began < self._seconds:
-                pass
-            await asyncio.sleep(0)
-
-
-async def turns_of_others(page: Exposition, *, each: float) -> int:
-    """Return how many turns somebody has who needs so many seconds for *each*, while a page is made."""
-    busy = Busy(each)
-    working = asyncio.create_task(busy.work())
-    await page.serve("")
-    working.cancel()
-    return busy.turns
-
-
 async def test_a_long_page_lets_others_go_on() -> None:
     """While it is made, the event loop turns: a probe that is due begins."""
     _, page = crowd(500, turn=0)
-    assert await turns_of_others(page, each=0) > 10
+    making = asyncio.create_task(page.serve(""))
+    turns = 0
+    while not making.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns > 10
 
 
-async def test_a_long_page_leaves_a_probe_half_of_the_time() -> None:
-    """A probe that needs several turns for its answer is not made to wait at each of them."""
-    situation, page = crowd(500)
-    situation.busy = True
-    began = stopwatch()
-    turns = await turns_of_others(page, each=SLICE / 5)
-    assert turns > (stopwatch() - began) / SLICE
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_long_page_leaves_time_to_a_probe(run: Run, busy: bool) -> None:  # noqa: FBT001
+    """At each pause as much as the page had itself, for a probe needs several turns; to nobody, none."""
+
+    async def story() -> None:
+        situation, page = crowd(500, turn=MOMENT)
+        situation.busy = busy
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await page.serve("")
+        assert (loop.time() - began > 10 * MOMENT) is busy
+
+    run(story())
 
 
 async def test_pages_that_are_asked_for_at_once_are_whole() -> None:

@@ -59,8 +59,10 @@ def test_a_breaker_is_smaller_than_500_bytes() -> None:
 
 async def test_calls_leave_nothing_behind() -> None:
     """Answered, failed, refused and tried again: after the first thousands, thousands more hold no memory."""
-    numbers = itertools.count()
-    breaker = CircuitBreaker("c", failure_threshold=3, recovery_timeout=1e-5, failure_rate=0.5)
+    numbers, ticks = itertools.count(), itertools.count()
+    breaker = CircuitBreaker(
+        "c", failure_threshold=3, recovery_timeout=20, failure_rate=0.5, clock=lambda: float(next(ticks))
+    )
 
     async def flaky() -> None:
         if next(numbers) % 20 > 15:

@@ -77,13 +77,11 @@ async def test_a_connection_is_lent_and_kept(server: RealServer) -> None:
 
 async def test_an_exhausted_pool_says_so_in_time(server: RealServer) -> None:
     """Fifteen in use, the sixteenth waits for so long and no longer; one who gives back helps one who waits."""
-    async with (
-        pool_of(server.database.port, checkout_timeout=0.05) as pool,
-        contextlib.AsyncExitStack() as held,
-    ):
+    async with pool_of(server.database.port) as pool, contextlib.AsyncExitStack() as held:
         first, *_ = [await held.enter_async_context(pool.connection()) for _ in range(15)]
         assert first is not None
         assert pool.use.in_use == 15
+        patience, pool.use.checkout_timeout = pool.use.checkout_timeout, 0.05
 
         with pytest.raises(
             CheckoutTimeoutError,
@@ -92,6 +90,7 @@ async def test_an_exhausted_pool_says_so_in_time(server: RealServer) -> None:
             await ask(pool)
 
         assert (pool.use.timeouts, pool.use.in_use) == (1, 15)
+        pool.use.checkout_timeout = patience
         waiting = asyncio.create_task(ask(pool, "SELECT 7"))
         await asyncio.sleep(0)
         await held.aclose()
