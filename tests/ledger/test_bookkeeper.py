@@ -416,6 +416,22 @@ async def test_what_is_published_is_on_the_disk(clock: FakeClock, path: Path) ->
     }
 
 
+@pytest.mark.parametrize("folder_is_there", [True, False])
+async def test_that_totals_may_have_changed_shows_in_one_number(
+    clock: FakeClock,
+    path: Path,
+    folder_is_there: bool,  # noqa: FBT001
+) -> None:
+    """Of thousands of promises that a page is about, none has to be asked; a commit that fails counts too."""
+    now = desk(clock, path)
+    before = now.book.commits, now.book.totals("web")
+    if not folder_is_there:
+        path.parent.rename(path.parent.with_name("gone"))
+    await now.beat(2)
+    assert now.book.totals("web") != before[1]
+    assert now.book.commits > before[0]
+
+
 async def test_trouble_with_the_file_does_not_stop_the_counters(clock: FakeClock, path: Path) -> None:
     """A full disk must not hide an outage from the alerts."""
     now = desk(clock, path)
