@@ -426,7 +426,7 @@ async def test_that_totals_may_have_changed_shows_in_one_number(
     now = desk(clock, path)
     before = now.book.commits, now.book.totals("web")
     if not folder_is_there:
-        path.parent.rename(path.parent.with_name("gone"))
+        path.parent.rename(path.parent.with_name(f"{path.parent.name}-gone"))
     await now.beat(2)
     assert now.book.totals("web") != before[1]
     assert now.book.commits > before[0]
@@ -436,6 +436,6 @@ async def test_trouble_with_the_file_does_not_stop_the_counters(clock: FakeClock
     """A full disk must not hide an outage from the alerts."""
     now = desk(clock, path)
     await now.beat()
-    path.parent.rename(path.parent.with_name("gone"))
+    path.parent.rename(path.parent.with_name(f"{path.parent.name}-gone"))
     assert not await now.beat(3, down="web")
     assert now.book.totals("web")[DOWN] > 0
