@@ -69,7 +69,7 @@ class Bookkeeper:
 
     Attributes:
         beat: Seconds between two commits; may be changed.
-        commits: How many there were; those that failed count too.
+        commits: How many there were; those that failed count too, and so does the start.
         write_failures: Commits that failed.
         trouble: What is wrong with the file and what to do about it, in one line; None while all is well.
 

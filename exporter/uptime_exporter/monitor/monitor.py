@@ -113,7 +113,8 @@ class Monitor:
         now = self._clock.monotonic()
         for place, (name, probe) in enumerate(probes.items()):
             watch, settings = self._watches[name], targets[name]
-            watch.adopt(settings)
+            if name in old:
+                watch.adopt(settings)
             first = Schedule(name, settings.interval).first(now, place=place, of=len(probes))
             beat = _Beat(watch, Asker(name, settings, probe, self._clock, self._slots.slot), first)
             self._beats[name] = beat
